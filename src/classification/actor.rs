@@ -1,0 +1,209 @@
+//! Who acted, whether the team trusts them, and whether they are among those who may never be locked out.
+
+use serde::{Deserialize, Serialize};
+use wildmatch::WildMatch;
+
+use super::{ActorKind, Authorization, Own};
+use crate::finding::{Actor, Bucket, Finding, UserType};
+use crate::policy::Policy;
+
+/// One actor, with what follows from the policy file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ClassifiedActor {
+    /// The kind; `external-account` wins over the kind of identity.
+    pub kind: ActorKind,
+    /// User or role name, or the service.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub name: Option<String>,
+    /// The unique id, as `aws:userid` has it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub principal_id: Option<String>,
+    /// The account it belongs to, where known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub account: Option<String>,
+    /// Whether this actor is trusted.
+    pub authorization: Authorization,
+    /// Why.
+    pub because: String,
+    /// The break-glass pattern that it matches, if any.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub break_glass: Option<String>,
+    /// Whether it is Portcullis itself.
+    pub own: bool,
+}
+
+impl ClassifiedActor {
+    /// The actor in a sentence.
+    pub fn label(&self) -> String {
+        match (&self.name, &self.principal_id) {
+            (Some(name), _) => format!("{} {name}", self.kind),
+            (None, Some(id)) => format!("{} {id}", self.kind),
+            (None, None) => format!("{} actor", self.kind),
+        }
+    }
+}
+
+pub(super) fn classify(
+    actor: &Actor,
+    finding: &Finding,
+    bucket: Option<&Bucket>,
+    policy: &Policy,
+    own: &Own,
+) -> ClassifiedActor {
+    let kind = kind(actor, finding, bucket);
+    let candidates = arns(actor, finding);
+    let matching = |patterns: &[String], doubt: Doubt| {
+        patterns
+            .iter()
+            .find(|pattern| {
+                candidates
+                    .iter()
+                    .any(|candidate| candidate.matches(pattern, doubt))
+            })
+            .cloned()
+    };
+    let trusted_account = actor
+        .account
+        .as_ref()
+        .filter(|account| policy.trusted.accounts.contains(account));
+    let (authorization, because) = match (
+        matching(&policy.trusted.principals, Doubt::No),
+        trusted_account,
+    ) {
+        (Some(pattern), _) => (
+            Authorization::Authorized,
+            format!("{pattern} is in trusted.principals"),
+        ),
+        (None, Some(account)) => (
+            Authorization::Authorized,
+            format!("account {account} is in trusted.accounts"),
+        ),
+        (None, None) => (Authorization::Undetermined, "not in trusted".to_owned()),
+    };
+    ClassifiedActor {
+        kind,
+        name: actor.name.clone(),
+        principal_id: actor.principal_id.clone(),
+        account: actor.account.clone(),
+        authorization,
+        because,
+        break_glass: matching(&policy.break_glass, Doubt::Yes),
+        own: matching(&own.principals, Doubt::Yes).is_some(),
+    }
+}
+
+fn kind(actor: &Actor, finding: &Finding, bucket: Option<&Bucket>) -> ActorKind {
+    let owner = bucket.map_or(&finding.account, |bucket| &bucket.account);
+    let external = actor
+        .account
+        .as_ref()
+        .is_some_and(|account| account != owner);
+    match actor.user_type {
+        UserType::Anonymous => ActorKind::Anonymous,
+        UserType::AwsService => ActorKind::AwsService,
+        _ if external => ActorKind::ExternalAccount,
+        UserType::Root => ActorKind::Root,
+        UserType::IamUser => ActorKind::IamUser,
+        UserType::AssumedRole => ActorKind::AssumedRole,
+        UserType::FederatedUser | UserType::IdentityCenterUser | UserType::Directory => {
+            ActorKind::FederatedUser
+        }
+        UserType::AwsAccount => ActorKind::ExternalAccount,
+        UserType::Unknown => ActorKind::Unknown,
+    }
+}
+
+/// What an ARN pattern is compared with. A finding mostly gives a name without its path, so a pattern's path cannot be
+/// checked then. An account has only one role of a name, whatever its path, so a pattern that ends in a whole name is
+/// answered all the same.
+struct Candidate {
+    arn: String,
+    path_known: bool,
+}
+
+/// What a pattern with a path and a wildcard in its name says of a name whose path is not known. For break-glass and for
+/// ourselves it is right to err towards a match, for they are spared in any case; trust must be certain.
+#[derive(Clone, Copy, PartialEq)]
+enum Doubt {
+    Yes,
+    No,
+}
+
+impl Candidate {
+    fn matches(&self, pattern: &str, doubt: Doubt) -> bool {
+        if self.path_known {
+            return WildMatch::new(pattern).matches(&self.arn);
+        }
+        let (has_path, name) = match (pattern.split_once('/'), pattern.rsplit_once('/')) {
+            (Some((head, _)), Some((rest, name))) => (head != rest, name),
+            _ => (false, pattern),
+        };
+        let in_doubt = has_path && name.contains(['*', '?']);
+        // `role/team/*` says nothing about a name: without its path it would match everybody.
+        let says_nothing = has_path && name.chars().all(|c| c == '*' || c == '?');
+        if says_nothing || (in_doubt && doubt == Doubt::No) {
+            return false;
+        }
+        WildMatch::new(&without_path(pattern)).matches(&self.arn)
+    }
+}
+
+fn arns(actor: &Actor, finding: &Finding) -> Vec<Candidate> {
+    let account = actor.account.as_deref().unwrap_or(&finding.account);
+    let partition = &finding.partition;
+    let mut candidates = Vec::new();
+    if let Some(arn) = &actor.arn {
+        match session_role(arn) {
+            // The ARN of a session has the role's name and no path.
+            Some((account, role)) => {
+                candidates.push(Candidate {
+                    arn: format!("arn:{partition}:iam::{account}:role/{role}"),
+                    path_known: false,
+                });
+            }
+            None => candidates.push(Candidate {
+                arn: arn.clone(),
+                path_known: true,
+            }),
+        }
+    }
+    if let (Some(name), true) = (&actor.name, candidates.is_empty()) {
+        let resource = match actor.user_type {
+            UserType::AssumedRole => Some("role"),
+            UserType::IamUser => Some("user"),
+            _ => None,
+        };
+        if let Some(resource) = resource {
+            let arn = format!("arn:{partition}:iam::{account}:{resource}/{name}");
+            candidates.push(Candidate {
+                arn,
+                path_known: false,
+            });
+        }
+    }
+    if actor.user_type == UserType::Root {
+        candidates.push(Candidate {
+            arn: format!("arn:{partition}:iam::{account}:root"),
+            path_known: true,
+        });
+    }
+    candidates
+}
+
+/// Account and role of an STS session's ARN.
+fn session_role(arn: &str) -> Option<(&str, &str)> {
+    let mut parts = arn.splitn(6, ':').skip(2);
+    let (service, _, account, resource) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let role = resource.strip_prefix("assumed-role/")?.split('/').next()?;
+    (service == "sts").then_some((account, role))
+}
+
+/// `arn:aws:iam::1:role/team/Name` as `arn:aws:iam::1:role/Name`.
+fn without_path(pattern: &str) -> String {
+    match (pattern.split_once('/'), pattern.rsplit_once('/')) {
+        (Some((head, _)), Some((_, name))) => format!("{head}/{name}"),
+        _ => pattern.to_owned(),
+    }
+}

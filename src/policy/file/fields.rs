@@ -1,0 +1,154 @@
+//! Mappings with known keys, and lists.
+
+use crate::policy::diagnostic::{Code, Diagnostic, Report};
+use crate::policy::tree::{Node, Place, Value, nearest};
+
+/// A mapping whose keys were checked.
+#[derive(Debug)]
+pub(super) struct Fields<'n> {
+    what: &'static str,
+    at: Place,
+    entries: Vec<(&'n str, Place, &'n Node)>,
+}
+
+/// Reads a mapping, and reports what is no mapping, no known key, or given twice.
+pub(super) fn fields<'n>(
+    report: &mut Report<'_>,
+    node: &'n Node,
+    what: &'static str,
+    known: &[&str],
+) -> Option<Fields<'n>> {
+    let entries = entries(report, node, what)?;
+    let at = entries
+        .iter()
+        .find(|(key, ..)| *key == "id")
+        .or(entries.first());
+    let at = at.map_or(node.at, |(_, place, _)| *place);
+    let (entries, unknown): (Vec<_>, Vec<_>) = entries
+        .into_iter()
+        .partition(|(key, ..)| known.contains(key));
+    for (key, place, _) in unknown {
+        let help = match nearest(key, known.iter().copied()) {
+            Some(meant) => format!("did you mean \"{meant}\"?"),
+            None => format!("the keys are {}", known.join(", ")),
+        };
+        report
+            .add(
+                Code::UnknownKey,
+                place,
+                format!("{what} has no key \"{key}\""),
+            )
+            .help(help);
+    }
+    Some(Fields { what, at, entries })
+}
+
+/// Reads a mapping whose keys are free, and reports what is no mapping or given twice.
+pub(super) fn entries<'n>(
+    report: &mut Report<'_>,
+    node: &'n Node,
+    what: &str,
+) -> Option<Vec<(&'n str, Place, &'n Node)>> {
+    let Value::Map(pairs) = &node.value else {
+        wrong_type(report, node, &format!("a mapping for {what}"));
+        return None;
+    };
+    let mut entries: Vec<(&str, Place, &Node)> = Vec::new();
+    for (key, value) in pairs {
+        let Some(name) = key.text() else {
+            wrong_type(report, key, "a text as a key");
+            continue;
+        };
+        match entries.iter().find(|(earlier, ..)| *earlier == name) {
+            Some((_, first, _)) => {
+                let message = format!("{what} has the key \"{name}\" twice");
+                report
+                    .add(Code::DuplicateKey, key.at, message)
+                    .related(*first, "it is first given here");
+            }
+            None => entries.push((name, key.at, value)),
+        }
+    }
+    Some(entries)
+}
+
+impl<'n> Fields<'n> {
+    /// The value of a key, if it is given.
+    pub(super) fn get(&self, key: &str) -> Option<&'n Node> {
+        self.entries
+            .iter()
+            .find(|(name, ..)| *name == key)
+            .map(|(.., value)| *value)
+    }
+
+    /// The value of a key that must be given.
+    pub(super) fn require(
+        &self,
+        report: &mut Report<'_>,
+        key: &str,
+        help: &str,
+    ) -> Option<&'n Node> {
+        let value = self.get(key);
+        if value.is_none() {
+            report
+                .add(
+                    Code::MissingKey,
+                    self.at,
+                    format!("{} needs the key \"{key}\"", self.what),
+                )
+                .help(help);
+        }
+        value
+    }
+
+    /// Where a key is, or else where the mapping begins.
+    pub(super) fn place(&self, key: &str) -> Place {
+        self.entries
+            .iter()
+            .find(|(name, ..)| *name == key)
+            .map_or(self.at, |(_, place, _)| *place)
+    }
+}
+
+/// Reads a list.
+pub(super) fn list<'n>(report: &mut Report<'_>, node: &'n Node, what: &str) -> Option<&'n [Node]> {
+    match &node.value {
+        Value::List(items) => Some(items),
+        _ => {
+            wrong_type(report, node, what);
+            None
+        }
+    }
+}
+
+/// Reads a list in a place where one value may stand for a list of one. An empty list would match nothing, ever.
+pub(super) fn one_or_many<'n>(
+    report: &mut Report<'_>,
+    node: &'n Node,
+    key: &str,
+) -> Option<&'n [Node]> {
+    match &node.value {
+        Value::List(items) if items.is_empty() => {
+            let message = format!("the list of \"{key}\" is empty, so that nothing can match it");
+            report
+                .add(Code::EmptyList, node.at, message)
+                .help(format!("name a value, or leave \"{key}\" out"));
+            None
+        }
+        Value::List(items) => Some(items),
+        _ => Some(std::slice::from_ref(node)),
+    }
+}
+
+/// Reports a value of the wrong type.
+pub(super) fn wrong_type<'r>(
+    report: &'r mut Report<'_>,
+    node: &Node,
+    wanted: &str,
+) -> &'r mut Diagnostic {
+    report.add(
+        Code::WrongType,
+        node.pointer(),
+        format!("expected {wanted}, found {}", node.kind()),
+    )
+}

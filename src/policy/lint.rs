@@ -1,0 +1,164 @@
+//! What is allowed in a policy, and probably not meant; and what concerns several rules at once.
+
+use jiff::civil::Date;
+
+use super::conditions::{Conditions, Glob};
+use super::diagnostic::{Code, Report};
+use super::file::Placed;
+use super::finding_types::FINDING_TYPES;
+use super::tree::{Place, nearest};
+use super::{Asked, FollowUp, Mode, Rule};
+use crate::measures::Disposition;
+
+/// The least severity that GuardDuty calls medium.
+const MEDIUM: f64 = 4.0;
+
+/// The last rule must match everything, so that no finding is passed over in silence.
+pub(super) fn catch_all(report: &mut Report<'_>, last: &Placed<Rule>) {
+    if last.value.when.is_empty() && last.value.unless.is_none() {
+        return;
+    }
+    report
+        .add(Code::NoCatchAll, last.at, "the last rule does not match everything")
+        .help("add a last rule without `when` and `unless`: `- { id: everything-else, measures: [] }`");
+}
+
+/// A rule never matches if an earlier one takes everything that it could.
+pub(super) fn unreachable(report: &mut Report<'_>, rules: &[Placed<Rule>]) {
+    for (index, later) in rules.iter().enumerate() {
+        let Some(earlier) = rules[..index]
+            .iter()
+            .find(|earlier| takes_all(&earlier.value, &later.value))
+        else {
+            continue;
+        };
+        report
+            .add(
+                Code::UnreachableRule,
+                later.at,
+                format!("rule \"{}\" can never match", later.value.id),
+            )
+            .related(earlier.at, "this rule takes everything that it could")
+            .help(format!(
+                "the first rule that matches decides: move it above \"{}\", or remove it",
+                earlier.value.id
+            ));
+    }
+}
+
+/// A rule can hold the policy's mode back, not raise it.
+pub(super) fn mode(
+    report: &mut Report<'_>,
+    rule: Option<&Placed<Mode>>,
+    policy: Option<&Placed<Mode>>,
+) {
+    let (Some(rule), Some(policy)) = (rule, policy) else {
+        return;
+    };
+    if rule.value <= policy.value {
+        return;
+    }
+    report
+        .add(Code::ModeHasNoEffect, rule.at, format!("`mode: {}` has no effect here", rule.value))
+        .related(policy.at, format!("the policy's mode is {}", policy.value))
+        .help("the mode that takes effect is the least of the deployment's, the policy's and the rule's");
+}
+
+/// A disruptive measure should need more than a finding of low severity.
+pub(super) fn disruptive(
+    report: &mut Report<'_>,
+    when: &Conditions,
+    asked: &[(Asked, String, Place)],
+) {
+    if when.min_severity.is_some_and(|least| least >= MEDIUM) {
+        return;
+    }
+    for (asked, name, at) in asked {
+        if asked.measure.info().disposition != Disposition::Disruptive {
+            continue;
+        }
+        let message =
+            format!("\"{name}\" is disruptive, and this rule admits findings of low severity");
+        report
+            .add(Code::DisruptiveOnLowSeverity, *at, message)
+            .help("add `min-severity: 7` to the rule's `when`, or a measure that takes less away");
+    }
+}
+
+/// An exception past its last day no longer holds.
+pub(super) fn expired(report: &mut Report<'_>, expires: &Placed<Date>, today: Date) {
+    if expires.value >= today {
+        return;
+    }
+    report
+        .add(Code::ExpiredException, expires.at, format!("the exception expired on {} and no longer holds", expires.value))
+        .help("if what it spares is still right, have it confirmed and give it a new date; else remove it");
+}
+
+/// Types of finding are open, so that an unknown one is only a doubt.
+pub(super) fn unknown_finding_type(report: &mut Report<'_>, glob: &Glob, at: Place) {
+    let written = glob.as_str();
+    if FINDING_TYPES.iter().any(|known| glob.matches(known)) {
+        return;
+    }
+    let diagnostic = report.add(
+        Code::UnknownFindingType,
+        at,
+        format!("\"{written}\" matches no type of finding that this version knows"),
+    );
+    match nearest(written, FINDING_TYPES.iter().copied()) {
+        Some(meant) => diagnostic.help(format!("did you mean \"{meant}\"?")),
+        None => diagnostic
+            .help("patterns match the whole type, and case matters: \"Exfiltration:S3/*\""),
+    };
+}
+
+/// A follow-up that is known and not run must not be taken for one that is.
+pub(super) fn follow_up(report: &mut Report<'_>, follow_up: FollowUp, at: Place) {
+    report
+        .add(
+            Code::FollowUpNotRun,
+            at,
+            format!("this version does not run the follow-up \"{follow_up}\""),
+        )
+        .help("do it by hand, or leave it out");
+}
+
+/// A containment that was to end by itself, and does not, must not come as a surprise.
+pub(super) fn needs_the_sweep(report: &mut Report<'_>, key: &str, at: Place) {
+    report
+        .add(
+            Code::KeyNotActedOn,
+            at,
+            format!("this version has no sweep, so \"{key}\" has no effect yet"),
+        )
+        .help("roll back by hand: `portcullis rollback RECORD`");
+}
+
+/// A fact that is never read leaves the rule that asks for it unmatched, and the exception unproven.
+pub(super) fn fact_not_observed(report: &mut Report<'_>, key: &str, at: Place) {
+    report
+        .add(Code::FactNotObserved, at, format!("this version does not observe \"{key}\""))
+        .note("where it decides, a rule does not match, and an exception holds and is reported as unproven");
+}
+
+/// An organization that is trusted and never seen would have its work contained.
+pub(super) fn organizations_not_observed(report: &mut Report<'_>, at: Place) {
+    report
+        .add(
+            Code::FactNotObserved,
+            at,
+            "this version does not observe the organization of an actor",
+        )
+        .help("findings do not name it: name the accounts in `accounts`");
+}
+
+/// Whether everything that `later` matches is surely matched by `earlier`.
+fn takes_all(earlier: &Rule, later: &Rule) -> bool {
+    let spared_too = match (&earlier.unless, &later.unless) {
+        (None, _) => true,
+        (Some(ours), Some(theirs)) => theirs.covers(ours),
+        (Some(_), None) => false,
+    };
+    earlier.when.covers(&later.when) && spared_too
+}
