@@ -1,0 +1,415 @@
+//! The decision: which rule holds, which of its measures are taken, which are withheld and why.
+//!
+//! Pure. Taken and withheld together are always what the rule asks for: nothing is dropped in silence.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::classification::{AccessPath, ActorKind, Classification, Exposure, Own, classify};
+use crate::finding::{Bucket, Finding, Target};
+use crate::guard::Guard;
+use crate::measures::{Context, Stop};
+use crate::plan::Plan;
+use crate::policy::{Asked, Fact, Held, Mode, Policy, Rule, Skipped, Subject, Withhold};
+use crate::settings::{SettingKind, Settings};
+
+/// Everything that a decision rests on.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// The finding.
+    pub finding: &'a Finding,
+    /// The target.
+    pub target: &'a Target,
+    /// The team's policy.
+    pub policy: &'a Policy,
+    /// The mode of the deployment.
+    pub stack_mode: Mode,
+    /// Who we are.
+    pub own: &'a Own,
+    /// The operator who asks for this: an order by hand overrides the modes of the policy file, never that of the deployment.
+    pub operator: Option<&'a str>,
+    /// What was read of the target; nothing at all where it may or can not be read.
+    pub observed: &'a Settings,
+    /// Reasons outside the policy file that stop every measure, most telling first.
+    pub stops: &'a [Stop],
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// What is done, what is not, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Decision {
+    /// The rule that holds.
+    pub rule: String,
+    /// Its place in the policy file, as `file:line`.
+    pub place: String,
+    /// The effective mode.
+    pub mode: Mode,
+    /// What makes it so.
+    pub mode_because: String,
+    /// Measures that are carried out.
+    pub taken: Vec<Taken>,
+    /// Measures that are not.
+    pub withheld: Vec<Withheld>,
+    /// Follow-ups that the rule asks for and this version does not run.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub not_run: Vec<String>,
+    /// What a person should look at: exceptions that hold unproven, rules passed over for want of a fact.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub alerts: Vec<String>,
+    /// The changes: to be made when measures are taken, otherwise what would have been made.
+    pub plan: Plan,
+}
+
+/// A measure that is carried out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Taken {
+    /// The measure.
+    pub measure: String,
+    /// What is worth telling of it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub notes: Vec<String>,
+}
+
+/// A measure that is not carried out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Withheld {
+    /// The measure.
+    pub measure: String,
+    /// The reason.
+    pub guard: Guard,
+    /// The facts.
+    pub why: String,
+    /// The line of the policy file that would change it, as `file:line`.
+    pub place: String,
+}
+
+impl Decision {
+    /// Whether there is something to write.
+    pub fn acts(&self) -> bool {
+        !self.taken.is_empty() && !self.plan.is_empty()
+    }
+}
+
+/// Decides. The classification is part of the answer because both rest on the same facts.
+pub fn decide(situation: &Situation) -> (Classification, Decision) {
+    let Situation {
+        finding,
+        policy,
+        own,
+        observed,
+        ..
+    } = *situation;
+    let bucket = bucket(situation.target);
+    let classification = classify(finding, bucket, observed, policy, own);
+    let tags = observed.tags().ok();
+    let actors = actor_kinds(&classification);
+    let mut subject = subject(finding, bucket, &classification, &actors, tags.as_ref());
+    // Whatever could be read has been: from here on, a rule that asks for `exposure: unknown` has its answer.
+    subject.exposure = Some(classification.exposure.is);
+    let selected = policy.first_match(&subject);
+    let exceptions = policy.holding_exceptions(&subject, situation.now);
+    let (rule, measures, (mode, mode_because)) = match selected.rule {
+        Some(rule) => (
+            rule.id.clone(),
+            rule.measures.as_slice(),
+            effective_mode(situation, rule),
+        ),
+        None => (
+            "none".to_owned(),
+            [].as_slice(),
+            (Mode::Observe, "no rule matches".to_owned()),
+        ),
+    };
+
+    let mut decision = Decision {
+        rule,
+        place: policy.place(selected.rule.map_or(1, |rule| rule.line)),
+        mode,
+        mode_because: mode_because.clone(),
+        taken: Vec::new(),
+        withheld: Vec::new(),
+        not_run: selected
+            .rule
+            .iter()
+            .flat_map(|rule| &rule.follow_up)
+            .map(|follow_up| follow_up.word().to_owned())
+            .collect(),
+        alerts: alerts(policy, &selected.skipped, &exceptions),
+        plan: Plan::default(),
+    };
+    let spared: BTreeSet<String> = policy
+        .break_glass
+        .iter()
+        .chain(&own.principals)
+        .cloned()
+        .collect();
+    let context = Context {
+        finding,
+        bucket,
+        classification: &classification,
+        policy,
+        spared: &spared,
+    };
+    let mode_line = selected
+        .rule
+        .and_then(|rule| rule.mode_line)
+        .unwrap_or(policy.mode_line);
+    let gate = gate(situation, mode, &mode_because, mode_line);
+
+    let mut asked: Vec<&Asked> = measures.iter().collect();
+    asked.sort_by_key(|asked| asked.measure.rank());
+    let mut desired = observed.clone();
+    let mut wanted_by: BTreeMap<SettingKind, Vec<String>> = BTreeMap::new();
+    for asked in asked {
+        let name = asked.measure.name();
+        let withheld = |stop: Stop, line: u32| Withheld {
+            measure: name.to_owned(),
+            guard: stop.guard,
+            why: stop.why,
+            place: policy.place(line),
+        };
+        if let Some((stop, line)) = exception_stop(&exceptions, name) {
+            decision.withheld.push(withheld(stop, line));
+            continue;
+        }
+        if let (Some((stop, line)), true) = (&gate, observed.0.is_empty()) {
+            decision
+                .withheld
+                .push(withheld(stop.clone(), line.unwrap_or(asked.line)));
+            continue;
+        }
+        let mut amended = desired.clone();
+        match asked.measure.amend(&context, &mut amended) {
+            Err(stop) => decision.withheld.push(withheld(stop, asked.line)),
+            Ok(notes) => {
+                for kind in asked.measure.info().amends {
+                    if amended.get(*kind) != desired.get(*kind) {
+                        wanted_by.entry(*kind).or_default().push(name.to_owned());
+                    }
+                }
+                desired = amended;
+                match &gate {
+                    Some((stop, line)) => decision
+                        .withheld
+                        .push(withheld(stop.clone(), line.unwrap_or(asked.line))),
+                    None => decision.taken.push(Taken {
+                        measure: name.to_owned(),
+                        notes,
+                    }),
+                }
+            }
+        }
+    }
+    decision.plan = Plan::diff(observed, &desired, &wanted_by);
+    (classification, decision)
+}
+
+/// The settings that a decision about this target can rest on or change: what has to be read, and nothing else.
+pub fn settings_to_read(
+    finding: &Finding,
+    target: &Target,
+    policy: &Policy,
+    own: &Own,
+    now: Timestamp,
+) -> BTreeSet<SettingKind> {
+    let mut kinds = BTreeSet::new();
+    for_possible_subjects(finding, target, policy, own, |subject| {
+        for rule in policy.possible_rules(subject) {
+            kinds.extend(
+                rule.measures
+                    .iter()
+                    .flat_map(|asked| asked.measure.info().reads),
+            );
+        }
+        for fact in policy.facts_wanted(subject, now) {
+            match fact {
+                Fact::Tags => drop(kinds.insert(SettingKind::Tags)),
+                Fact::Exposure => {
+                    kinds.extend([
+                        SettingKind::BucketPolicy,
+                        SettingKind::Acl,
+                        SettingKind::PublicAccessBlock,
+                    ]);
+                }
+                Fact::BucketUse | Fact::Sensitivity => {}
+            }
+        }
+    });
+    if bucket(target).is_none() {
+        kinds.retain(|kind| *kind == SettingKind::AccountPublicAccessBlock);
+    }
+    kinds
+}
+
+/// Whether any rule that could hold would act at all, so that a lease is worth taking.
+pub fn may_act(
+    finding: &Finding,
+    target: &Target,
+    policy: &Policy,
+    stack_mode: Mode,
+    own: &Own,
+) -> bool {
+    let mut acts = false;
+    for_possible_subjects(finding, target, policy, own, |subject| {
+        let enforced = |rule: &&Rule| {
+            !rule.measures.is_empty() && policy.effective_mode(stack_mode, rule).0 == Mode::Enforce
+        };
+        acts |= policy
+            .possible_rules(subject)
+            .iter()
+            .any(|rule| enforced(rule));
+    });
+    acts && !finding.sample && !finding.archived
+}
+
+/// Calls `f` with every subject that this finding could turn out to be. Only an anonymous caller's way in depends on what
+/// has not been read yet.
+fn for_possible_subjects(
+    finding: &Finding,
+    target: &Target,
+    policy: &Policy,
+    own: &Own,
+    mut f: impl FnMut(&Subject),
+) {
+    let bucket = bucket(target);
+    let mut classification = classify(finding, bucket, &Settings::default(), policy, own);
+    let anonymous = classification
+        .actors
+        .iter()
+        .any(|actor| actor.kind == ActorKind::Anonymous);
+    let actors = actor_kinds(&classification);
+    f(&subject(finding, bucket, &classification, &actors, None));
+    if anonymous && classification.access_path.is == AccessPath::Unknown {
+        for path in [AccessPath::PublicPolicy, AccessPath::PublicAcl] {
+            classification.access_path.is = path;
+            f(&subject(finding, bucket, &classification, &actors, None));
+        }
+    }
+}
+
+fn actor_kinds(classification: &Classification) -> Vec<ActorKind> {
+    classification
+        .actors
+        .iter()
+        .map(|actor| actor.kind)
+        .collect()
+}
+
+fn subject<'a>(
+    finding: &'a Finding,
+    bucket: Option<&'a Bucket>,
+    classification: &'a Classification,
+    actors: &'a [ActorKind],
+    tags: Option<&'a BTreeMap<String, String>>,
+) -> Subject<'a> {
+    Subject {
+        finding: &finding.kind,
+        severity: finding.severity,
+        count: finding.count,
+        actors,
+        authorization: classification.authorization.is,
+        access_path: classification.access_path.is,
+        apis: finding.calls.iter().map(|call| call.api.as_str()).collect(),
+        api_outcome: classification.api_outcome,
+        networks: &classification.networks,
+        credentials: &classification.credentials,
+        bucket: bucket.map(|bucket| bucket.name.as_str()),
+        bucket_use: None,
+        account: bucket.map_or(&finding.account, |bucket| &bucket.account),
+        region: bucket
+            .and_then(|bucket| bucket.region.as_deref())
+            .unwrap_or(&finding.region),
+        tags,
+        exposure: Some(classification.exposure.is)
+            .filter(|exposure| *exposure != Exposure::Unknown),
+        sensitivity: None,
+    }
+}
+
+/// The least of the deployment's, the policy's and the rule's mode, and what makes it so.
+fn effective_mode(situation: &Situation, rule: &Rule) -> (Mode, String) {
+    match situation.operator {
+        Some(operator) if situation.stack_mode == Mode::Enforce => {
+            (Mode::Enforce, format!("asked for by {operator}"))
+        }
+        _ => situation.policy.effective_mode(situation.stack_mode, rule),
+    }
+}
+
+/// What stops every measure, whatever the rule: the most telling reason, and the line of the policy file behind it.
+fn gate(
+    situation: &Situation,
+    mode: Mode,
+    mode_because: &str,
+    mode_line: u32,
+) -> Option<(Stop, Option<u32>)> {
+    if situation.finding.sample {
+        let why = "the finding is a sample, and its bucket is nobody's or somebody else's";
+        return Some((Stop::new(Guard::SampleFinding, why), None));
+    }
+    if situation.finding.archived && situation.operator.is_none() {
+        return Some((
+            Stop::new(
+                Guard::ArchivedFinding,
+                "a person archived the finding in GuardDuty",
+            ),
+            None,
+        ));
+    }
+    if let Some(stop) = situation.stops.first() {
+        return Some((stop.clone(), None));
+    }
+    (mode == Mode::Observe).then(|| (Stop::new(Guard::ObserveMode, mode_because), Some(mode_line)))
+}
+
+fn exception_stop(exceptions: &[Held], measure: &str) -> Option<(Stop, u32)> {
+    let holding = exceptions
+        .iter()
+        .find(|held| match &held.exception.withhold {
+            Withhold::All => true,
+            Withhold::Only(names) => names.iter().any(|name| name == measure),
+        })?;
+    let exception = holding.exception;
+    let unproven = match holding.unproven {
+        Some(fact) => format!(" (it holds unproven: {fact} could not be read)"),
+        None => String::new(),
+    };
+    let why = format!(
+        "exception {} until {}: {}{unproven}",
+        exception.id, exception.expires, exception.reason
+    );
+    Some((Stop::new(Guard::Exception, why), exception.line))
+}
+
+fn alerts(policy: &Policy, skipped: &[Skipped], exceptions: &[Held]) -> Vec<String> {
+    let unproven = exceptions.iter().filter_map(|held| {
+        let place = policy.place(held.exception.line);
+        held.unproven.map(|fact| {
+            format!(
+                "exception {} ({place}) holds unproven: {fact} could not be read",
+                held.exception.id
+            )
+        })
+    });
+    let passed_over = skipped.iter().map(|skipped| {
+        let place = policy.place(skipped.rule.line);
+        format!(
+            "rule {} ({place}) was passed over: {} is not known",
+            skipped.rule.id, skipped.unread
+        )
+    });
+    unproven.chain(passed_over).collect()
+}
+
+fn bucket(target: &Target) -> Option<&Bucket> {
+    match target {
+        Target::Bucket(bucket) => Some(bucket),
+        Target::Account(_) => None,
+    }
+}

@@ -1,0 +1,76 @@
+//! `block-public-access`: the bucket's four flags, turned on and never off.
+
+use super::{Context, Disposition, Flag, Info, Stop, Tactic};
+use crate::guard::Guard;
+use crate::settings::{Document, PublicAccessBlock, SettingKind, Settings};
+
+pub(super) const INFO: Info = Info {
+    name: "block-public-access",
+    tactic: Tactic::Harden,
+    disposition: Disposition::Safe,
+    reads: &[SettingKind::PublicAccessBlock],
+    amends: &[SettingKind::PublicAccessBlock],
+    actions: &[
+        "s3:GetBucketPublicAccessBlock",
+        "s3:PutBucketPublicAccessBlock",
+    ],
+    summary: "turns on the bucket's Block Public Access flags, all four by default, and never turns one off",
+};
+
+pub(super) fn amend(
+    flags: &[Flag],
+    context: &Context,
+    desired: &mut Settings,
+) -> Result<Vec<String>, Stop> {
+    match context.bucket {
+        None => {
+            return Err(Stop::new(
+                Guard::WrongTarget,
+                "the finding is about the account and names no bucket",
+            ));
+        }
+        Some(bucket) if bucket.directory => {
+            let why =
+                "a directory bucket always blocks public access, and S3 lets nobody change that";
+            return Err(Stop::new(Guard::DirectoryBucket, why));
+        }
+        Some(_) => {}
+    }
+    turn_on(SettingKind::PublicAccessBlock, flags, desired)
+}
+
+/// Turns `flags` on. Flags that cannot be read are all turned on: that can only tighten, and whoever exposed the bucket may
+/// also have denied us the read.
+pub(super) fn turn_on(
+    kind: SettingKind,
+    flags: &[Flag],
+    desired: &mut Settings,
+) -> Result<Vec<String>, Stop> {
+    let current = match desired.public_access_block(kind) {
+        Ok(current) => current,
+        // Without an attempt to read them there is no evidence, and nothing to compare with.
+        Err(unknown) if desired.get(kind).is_none() => {
+            return Err(Stop::new(Guard::Unreadable, unknown.to_string()));
+        }
+        Err(unknown) => {
+            let note = format!(
+                "{unknown}; all four flags are turned on all the same, and rollback leaves them to a person"
+            );
+            desired.set(kind, Document::PublicAccessBlock(PublicAccessBlock::ALL));
+            return Ok(vec![note]);
+        }
+    };
+    let mut wanted = current;
+    for flag in flags {
+        match flag {
+            Flag::BlockPublicAcls => wanted.block_public_acls = true,
+            Flag::IgnorePublicAcls => wanted.ignore_public_acls = true,
+            Flag::BlockPublicPolicy => wanted.block_public_policy = true,
+            Flag::RestrictPublicBuckets => wanted.restrict_public_buckets = true,
+        }
+    }
+    if wanted != current {
+        desired.set(kind, Document::PublicAccessBlock(wanted));
+    }
+    Ok(Vec::new())
+}

@@ -1,0 +1,77 @@
+//! `isolate`: everybody out but break-glass, Portcullis, AWS services and service-linked roles.
+
+use std::collections::BTreeSet;
+
+use super::deny_actor::amend_policy;
+use super::{Access, Context, Disposition, Info, Stop, Tactic};
+use crate::settings::{SettingKind, Settings};
+use crate::statements::Deny;
+
+pub(super) const INFO: Info = Info {
+    name: "isolate",
+    tactic: Tactic::Isolate,
+    disposition: Disposition::Disruptive,
+    reads: &[SettingKind::BucketPolicy, SettingKind::PublicAccessBlock],
+    amends: &[SettingKind::BucketPolicy],
+    actions: &[
+        "s3:GetBucketPolicy",
+        "s3:GetBucketPublicAccessBlock",
+        "s3:PutBucketPolicy",
+    ],
+    summary: "denies everybody the data (or writes, or everything) but break-glass, Portcullis and AWS services",
+};
+
+/// Wildcards take in the `…Version` actions: a Deny of `s3:GetObject` alone leaves every older version readable.
+const WRITES: [&str; 7] = [
+    "s3:AbortMultipartUpload",
+    "s3:BypassGovernanceRetention",
+    "s3:DeleteObject*",
+    "s3:ObjectOwnerOverrideToBucketOwner",
+    "s3:PutObject*",
+    "s3:Replicate*",
+    "s3:RestoreObject",
+];
+const READS: [&str; 3] = [
+    "s3:GetObject*",
+    "s3:ListBucket*",
+    "s3:ListMultipartUploadParts",
+];
+
+pub(super) fn amend(
+    access: Access,
+    context: &Context,
+    desired: &mut Settings,
+) -> Result<Vec<String>, Stop> {
+    let bucket_arn = context.bucket_arn()?;
+    let actions: Vec<&str> = match access {
+        Access::Data => [READS.as_slice(), WRITES.as_slice()].concat(),
+        Access::Writes => WRITES.to_vec(),
+        Access::All => vec!["s3:*"],
+    };
+    let sid = match access {
+        Access::Data => "PortcullisIsolateData",
+        Access::Writes => "PortcullisIsolateWrites",
+        Access::All => "PortcullisIsolateAll",
+    };
+    let mut spared = context.spared.clone();
+    // GuardDuty's and Macie's own roles are roles of the account, not service principals.
+    let service_linked = context.bucket.map(|bucket| {
+        format!(
+            "arn:{}:iam::{}:role/aws-service-role/*",
+            context.finding.partition, bucket.account
+        )
+    });
+    spared.extend(service_linked);
+    let deny = Deny {
+        sid: sid.to_owned(),
+        actions: actions
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>(),
+        hits: None,
+        spare_services: true,
+        spared,
+    };
+    amend_policy(&deny, &bucket_arn, context, desired)?;
+    Ok(Vec::new())
+}

@@ -1,0 +1,265 @@
+//! The catalogue of measures: what a rule can ask for.
+//!
+//! Each measure is a file with two items: `INFO`, what it is and needs, and `amend`, which changes a desired copy of the
+//! settings and does nothing else. To add one: write that file, add a variant to [`Measure`] and an arm to [`Measure::info`]
+//! and [`Measure::amend`]; the schema, `portcullis measures`, the plan, evidence and rollback follow, and a test tells which
+//! IAM actions `template.yaml` lacks.
+
+mod block_account_public_access;
+mod block_public_access;
+mod deny_actor;
+mod deny_source_ip;
+mod isolate;
+mod remove_public_grants;
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::classification::{Classification, words};
+use crate::finding::{Bucket, Finding};
+use crate::guard::Guard;
+use crate::policy::Policy;
+use crate::settings::{SettingKind, Settings};
+
+/// A measure as the policy file asks for it, with its parameters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case",
+    deny_unknown_fields
+)]
+pub enum Measure {
+    /// Turns on the bucket's Block Public Access flags.
+    BlockPublicAccess {
+        /// Which flags; all four by default.
+        #[serde(default = "Flag::all")]
+        flags: Vec<Flag>,
+    },
+    /// Turns on all four Block Public Access flags of the account.
+    BlockAccountPublicAccess {},
+    /// Removes the grants to everybody from the bucket policy and the access control list.
+    RemovePublicGrants {},
+    /// Denies the actor every S3 action on the bucket.
+    DenyActor {
+        /// How much of the actor's identity is denied.
+        #[serde(default)]
+        scope: Scope,
+    },
+    /// Denies the finding's remote addresses.
+    DenySourceIp {},
+    /// Denies everybody but break-glass, Portcullis and AWS services.
+    Isolate {
+        /// Which actions are denied.
+        #[serde(default)]
+        access: Access,
+    },
+}
+
+/// What a measure is and needs, stated once.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Info {
+    /// The name in the policy file.
+    pub name: &'static str,
+    /// What it is for.
+    pub tactic: Tactic,
+    /// Whether it can take access from somebody who did no harm.
+    pub disposition: Disposition,
+    /// The settings it must know.
+    pub reads: &'static [SettingKind],
+    /// The settings it may change.
+    pub amends: &'static [SettingKind],
+    /// The IAM actions that its changes need, reads included.
+    pub actions: &'static [&'static str],
+    /// What it does, in a sentence.
+    pub summary: &'static str,
+}
+
+words! {
+    /// OCSF's words for what a response is for.
+    Tactic {
+        /// Cuts the resource off.
+        Isolate = "isolate",
+        /// Shuts the actor out.
+        Evict = "evict",
+        /// Puts back what was taken away.
+        Restore = "restore",
+        /// Closes the way in.
+        Harden = "harden",
+    }
+}
+words! {
+    /// Whether a measure can take access from somebody who did no harm.
+    Disposition {
+        /// It hits only what the finding names, or what nobody should rely on.
+        Safe = "safe",
+        /// It can stop legitimate use.
+        Disruptive = "disruptive",
+    }
+}
+
+/// Why a measure does nothing: the guard, and the facts of this case in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    /// The reason.
+    pub guard: Guard,
+    /// The facts.
+    pub why: String,
+}
+
+impl Stop {
+    pub(crate) fn new(guard: Guard, why: impl Into<String>) -> Self {
+        Self {
+            guard,
+            why: why.into(),
+        }
+    }
+}
+
+/// What a measure may know.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The finding.
+    pub finding: &'a Finding,
+    /// The bucket; none where the target is the account.
+    pub bucket: Option<&'a Bucket>,
+    /// What the finding means.
+    pub classification: &'a Classification,
+    /// The team's policy.
+    pub policy: &'a Policy,
+    /// Patterns of `aws:PrincipalArn` that no Deny may hit: break-glass and Portcullis's own role.
+    pub spared: &'a BTreeSet<String>,
+}
+
+impl Context<'_> {
+    fn bucket_arn(&self) -> Result<String, Stop> {
+        match self.bucket {
+            Some(bucket) => Ok(bucket.arn(&self.finding.partition)),
+            None => Err(Stop::new(
+                Guard::WrongTarget,
+                "the finding is about the account and names no bucket",
+            )),
+        }
+    }
+}
+
+impl Measure {
+    /// One of each, with its default parameters, in the order in which they amend.
+    ///
+    /// Public grants go first: a policy that is no longer public is one that S3 accepts while BlockPublicPolicy is on.
+    pub fn catalogue() -> Vec<Measure> {
+        vec![
+            Measure::RemovePublicGrants {},
+            Measure::DenyActor {
+                scope: Scope::default(),
+            },
+            Measure::DenySourceIp {},
+            Measure::Isolate {
+                access: Access::default(),
+            },
+            Measure::BlockPublicAccess { flags: Flag::all() },
+            Measure::BlockAccountPublicAccess {},
+        ]
+    }
+
+    /// What the measure is and needs.
+    pub fn info(&self) -> &'static Info {
+        match self {
+            Measure::BlockPublicAccess { .. } => &block_public_access::INFO,
+            Measure::BlockAccountPublicAccess {} => &block_account_public_access::INFO,
+            Measure::RemovePublicGrants {} => &remove_public_grants::INFO,
+            Measure::DenyActor { .. } => &deny_actor::INFO,
+            Measure::DenySourceIp {} => &deny_source_ip::INFO,
+            Measure::Isolate { .. } => &isolate::INFO,
+        }
+    }
+
+    /// The measure's name in the policy file.
+    pub fn name(&self) -> &'static str {
+        self.info().name
+    }
+
+    /// Its place in [`Measure::catalogue`], which is the order in which measures amend.
+    pub fn rank(&self) -> usize {
+        Self::catalogue()
+            .iter()
+            .position(|other| other.name() == self.name())
+            .unwrap_or(usize::MAX)
+    }
+
+    /// Amends `desired`, and returns what is worth telling of it; or says why it does nothing, leaving `desired` as it was.
+    pub fn amend(&self, context: &Context, desired: &mut Settings) -> Result<Vec<String>, Stop> {
+        match self {
+            Measure::BlockPublicAccess { flags } => {
+                block_public_access::amend(flags, context, desired)
+            }
+            Measure::BlockAccountPublicAccess {} => {
+                block_account_public_access::amend(context, desired)
+            }
+            Measure::RemovePublicGrants {} => remove_public_grants::amend(context, desired),
+            Measure::DenyActor { scope } => deny_actor::amend(*scope, context, desired),
+            Measure::DenySourceIp {} => deny_source_ip::amend(context, desired),
+            Measure::Isolate { access } => isolate::amend(*access, context, desired),
+        }
+    }
+}
+
+words! {
+    /// A Block Public Access flag.
+    Flag {
+        /// New public ACLs are refused.
+        BlockPublicAcls = "block-public-acls",
+        /// Public ACLs are ignored.
+        IgnorePublicAcls = "ignore-public-acls",
+        /// New public policies are refused.
+        BlockPublicPolicy = "block-public-policy",
+        /// A public policy admits only the account and AWS services.
+        RestrictPublicBuckets = "restrict-public-buckets",
+    }
+}
+
+impl Flag {
+    fn all() -> Vec<Flag> {
+        vec![
+            Flag::BlockPublicAcls,
+            Flag::IgnorePublicAcls,
+            Flag::BlockPublicPolicy,
+            Flag::RestrictPublicBuckets,
+        ]
+    }
+}
+
+words! {
+    /// How much of an actor's identity `deny-actor` denies.
+    Scope {
+        /// This one session of a role.
+        Session = "session",
+        /// The user, or every session of the role.
+        Identity = "identity",
+        /// The actor's whole account, if it is not the bucket's own.
+        Account = "account",
+    }
+}
+impl Default for Scope {
+    fn default() -> Self {
+        Self::Identity
+    }
+}
+words! {
+    /// What `isolate` denies.
+    Access {
+        /// Reading, writing and listing of data; the account's administrators keep the configuration.
+        Data = "data",
+        /// Writing and deleting of data.
+        Writes = "writes",
+        /// Everything.
+        All = "all",
+    }
+}
+impl Default for Access {
+    fn default() -> Self {
+        Self::Data
+    }
+}

@@ -1,0 +1,66 @@
+//! The plan: the difference between the settings as observed and as desired, in the order in which it is applied.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::settings::{Setting, SettingKind, Settings};
+
+/// One setting, before and after.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Change {
+    /// Which setting.
+    pub setting: SettingKind,
+    /// As it was observed.
+    pub before: Setting,
+    /// As it is to be; never unreadable.
+    pub after: Setting,
+    /// The measures that want it.
+    pub measures: Vec<String>,
+}
+
+/// Ordered changes, at most one for a setting.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Plan {
+    /// The changes, in the order in which they are applied.
+    pub changes: Vec<Change>,
+}
+
+impl Plan {
+    /// The changes that turn `observed` into `desired`. What means the same to S3 is no change.
+    pub fn diff(
+        observed: &Settings,
+        desired: &Settings,
+        wanted_by: &BTreeMap<SettingKind, Vec<String>>,
+    ) -> Self {
+        let changes = desired.0.iter().filter_map(|(kind, after)| {
+            let before = observed.get(*kind)?;
+            (before != after).then(|| Change {
+                setting: *kind,
+                before: before.clone(),
+                after: after.clone(),
+                measures: wanted_by.get(kind).cloned().unwrap_or_default(),
+            })
+        });
+        Self {
+            changes: changes.collect(),
+        }
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Whether `other` changes nothing that this plan does not change to the same end. The evidence of this plan then
+    /// serves `other` too, though some of it may be done already.
+    pub fn covers(&self, other: &Plan) -> bool {
+        other.changes.iter().all(|change| {
+            self.changes
+                .iter()
+                .any(|mine| mine.setting == change.setting && mine.after == change.after)
+        })
+    }
+}

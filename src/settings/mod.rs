@@ -1,0 +1,206 @@
+//! The S3 configuration documents that Portcullis reads and writes, each replaced whole by S3.
+//!
+//! A measure amends a desired copy of [`Settings`]; everything else (plan, evidence, rollback, drift) is comparison.
+//! A setting that could not be read is [`Setting::Unreadable`], never [`Setting::Absent`].
+
+mod acl;
+mod bucket_policy;
+mod public;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use acl::{Acl, Grant};
+pub use bucket_policy::{MAX_POLICY_BYTES, PolicyDocument, PolicyError, Statement};
+
+use crate::classification::words;
+
+words! {
+    /// A setting, in the order in which changes are applied.
+    ///
+    /// The bucket policy goes before the public access block because S3 refuses a policy that is still public once
+    /// BlockPublicPolicy is on. Rollback runs in the reverse order.
+    SettingKind {
+        /// The bucket policy.
+        BucketPolicy = "bucket-policy",
+        /// The bucket's access control list.
+        Acl = "acl",
+        /// The bucket's Block Public Access flags.
+        PublicAccessBlock = "public-access-block",
+        /// The account's Block Public Access flags.
+        AccountPublicAccessBlock = "account-public-access-block",
+        /// The bucket's tags, read as a fact.
+        Tags = "tags",
+    }
+}
+
+impl SettingKind {
+    /// The setting's name in a sentence.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::BucketPolicy => "bucket policy",
+            Self::Acl => "access control list",
+            Self::PublicAccessBlock => "public access block",
+            Self::AccountPublicAccessBlock => "account public access block",
+            Self::Tags => "tags",
+        }
+    }
+}
+
+/// What was observed of one setting.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Setting {
+    /// The document is there.
+    Present(Document),
+    /// S3 says that it is not configured.
+    Absent,
+    /// It could not be read; what it holds is unknown.
+    Unreadable {
+        /// The API that failed.
+        operation: String,
+        /// The error code it gave.
+        code: String,
+    },
+}
+
+/// A setting's document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Document {
+    /// Of [`SettingKind::BucketPolicy`]. Serialized as the exact text that S3 returned.
+    BucketPolicy(PolicyDocument),
+    /// Of [`SettingKind::Acl`].
+    Acl(Acl),
+    /// Of [`SettingKind::PublicAccessBlock`] and [`SettingKind::AccountPublicAccessBlock`].
+    PublicAccessBlock(PublicAccessBlock),
+    /// Of [`SettingKind::Tags`].
+    Tags(BTreeMap<String, String>),
+}
+
+/// The four Block Public Access flags. S3 replaces all four at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PublicAccessBlock {
+    /// New public ACLs are refused.
+    pub block_public_acls: bool,
+    /// Public ACLs are ignored.
+    pub ignore_public_acls: bool,
+    /// New public policies are refused.
+    pub block_public_policy: bool,
+    /// A public policy admits only the owner's account and AWS services.
+    pub restrict_public_buckets: bool,
+}
+
+impl PublicAccessBlock {
+    /// All four flags on.
+    pub const ALL: Self = Self {
+        block_public_acls: true,
+        ignore_public_acls: true,
+        block_public_policy: true,
+        restrict_public_buckets: true,
+    };
+
+    /// The flags with the names that S3 gives them.
+    pub fn flags(&self) -> [(&'static str, bool); 4] {
+        let Self {
+            block_public_acls,
+            ignore_public_acls,
+            block_public_policy,
+            restrict_public_buckets,
+        } = *self;
+        [
+            ("block-public-acls", block_public_acls),
+            ("ignore-public-acls", ignore_public_acls),
+            ("block-public-policy", block_public_policy),
+            ("restrict-public-buckets", restrict_public_buckets),
+        ]
+    }
+}
+
+/// The settings that were read, or that are desired. A kind that is missing was not asked for.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Settings(pub BTreeMap<SettingKind, Setting>);
+
+impl Settings {
+    /// The setting, or none where it was not read.
+    pub fn get(&self, kind: SettingKind) -> Option<&Setting> {
+        self.0.get(&kind)
+    }
+
+    /// Puts `document` in place.
+    pub fn set(&mut self, kind: SettingKind, document: Document) {
+        self.0.insert(kind, Setting::Present(document));
+    }
+
+    /// The bucket policy: `Ok(None)` where there is none, the setting itself where it is unknown.
+    pub fn bucket_policy(&self) -> Result<Option<&PolicyDocument>, Unknown<'_>> {
+        match self.get(SettingKind::BucketPolicy) {
+            Some(Setting::Present(Document::BucketPolicy(policy))) => Ok(Some(policy)),
+            Some(Setting::Absent) => Ok(None),
+            other => Err(Unknown {
+                kind: SettingKind::BucketPolicy,
+                setting: other,
+            }),
+        }
+    }
+
+    /// The ACL, which every readable bucket has.
+    pub fn acl(&self) -> Result<&Acl, Unknown<'_>> {
+        match self.get(SettingKind::Acl) {
+            Some(Setting::Present(Document::Acl(acl))) => Ok(acl),
+            other => Err(Unknown {
+                kind: SettingKind::Acl,
+                setting: other,
+            }),
+        }
+    }
+
+    /// The bucket's or the account's flags, all off where none are configured.
+    pub fn public_access_block(&self, kind: SettingKind) -> Result<PublicAccessBlock, Unknown<'_>> {
+        match self.get(kind) {
+            Some(Setting::Present(Document::PublicAccessBlock(flags))) => Ok(*flags),
+            Some(Setting::Absent) => Ok(PublicAccessBlock::default()),
+            other => Err(Unknown {
+                kind,
+                setting: other,
+            }),
+        }
+    }
+
+    /// The tags, empty where there are none.
+    pub fn tags(&self) -> Result<BTreeMap<String, String>, Unknown<'_>> {
+        match self.get(SettingKind::Tags) {
+            Some(Setting::Present(Document::Tags(tags))) => Ok(tags.clone()),
+            Some(Setting::Absent) => Ok(BTreeMap::new()),
+            other => Err(Unknown {
+                kind: SettingKind::Tags,
+                setting: other,
+            }),
+        }
+    }
+}
+
+/// A setting whose content is not known, and why.
+#[derive(Debug, Clone, Copy)]
+pub struct Unknown<'a> {
+    kind: SettingKind,
+    setting: Option<&'a Setting>,
+}
+
+impl std::fmt::Display for Unknown<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.setting {
+            Some(Setting::Unreadable { operation, code }) => {
+                write!(
+                    f,
+                    "the {} could not be read: {operation} answered {code}",
+                    self.kind.title()
+                )
+            }
+            _ => write!(f, "the {} was not read", self.kind.title()),
+        }
+    }
+}
