@@ -1,0 +1,290 @@
+//! From an event to the response that is the account of it.
+//!
+//! Whatever is not settled (an event that cannot be read, a lease that could not be had, a change that may succeed later)
+//! fails the invocation, so that Lambda delivers the event again and, in the end, puts it on the dead-letter queue.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_config::SdkConfig;
+use jiff::{SignedDuration, Timestamp};
+use lambda_runtime::{Diagnostic, LambdaEvent};
+use portcullis::aws::{self, Aws};
+use portcullis::classification::Own;
+use portcullis::deployment::{Options, PolicySource, own_in};
+use portcullis::engine::{Engine, Report, RollbackRequest, Summary};
+use portcullis::finding::{Event, EventError, Finding, Ignored, Request, read};
+use portcullis::policy::{Mode, Policy};
+use portcullis::store::Store;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::logs;
+
+/// What is kept of an invocation's time for answering.
+const MARGIN: SignedDuration = SignedDuration::from_secs(3);
+
+/// Everything that outlives an invocation. Nothing of a bucket does.
+pub(crate) struct Function {
+    options: Options,
+    config: SdkConfig,
+    aws: Aws,
+    own: Own,
+    store: Store,
+    policy: PolicySource,
+}
+
+/// The response, version 1.
+#[derive(Debug, Serialize)]
+pub(crate) struct Response {
+    version: u32,
+    records: Vec<Summary>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ignored: Vec<String>,
+}
+
+/// Why an invocation failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    kind: &'static str,
+    message: String,
+}
+
+impl From<Failure> for Diagnostic {
+    fn from(failure: Failure) -> Self {
+        Self {
+            error_type: failure.kind.to_owned(),
+            error_message: failure.message,
+        }
+    }
+}
+
+impl Function {
+    /// Reads the environment, and who we are only where it doesn't say. The first policy is fetched while Lambda still
+    /// gives initialization its full processor.
+    pub(crate) async fn new() -> Result<Self, lambda_runtime::Error> {
+        let options = Options::from_env(|name| std::env::var(name).ok(), None)?;
+        let config = aws::load_config().await;
+        let own = match options.own() {
+            Some(own) => own,
+            None => aws::identity(&config).await?,
+        };
+        let store = options.open_store(&config);
+        let function = Self {
+            aws: options.aws(config.clone(), &own),
+            options,
+            config,
+            own,
+            store,
+            policy: PolicySource::default(),
+        };
+        // A failure here is not the last word: each invocation asks again, and fails by itself if it must.
+        if let Err(error) = function.serving().await {
+            tracing::warn!(%error, "no policy yet");
+        }
+        Ok(function)
+    }
+
+    pub(crate) async fn handle(
+        &self,
+        event: LambdaEvent<Box<RawValue>>,
+    ) -> Result<Response, Failure> {
+        let deadline = deadline(event.context.deadline);
+        let request_id = event.context.request_id;
+        let (events, policy) = (read(event.payload.get().as_bytes()), self.serving().await);
+        let policy = policy.map_err(|message| Failure {
+            kind: "PolicyUnavailable",
+            message,
+        })?;
+        let mut response = Response {
+            version: 1,
+            records: Vec::new(),
+            ignored: Vec::new(),
+        };
+        let mut failures: Vec<Failure> = Vec::new();
+        for event in events {
+            let done = match event {
+                Ok(Event::Finding(finding)) => self.respond(&finding, &policy, deadline).await,
+                Ok(Event::Ignored(ignored)) => {
+                    response.ignored.push(ignore(&ignored, &request_id));
+                    continue;
+                }
+                Ok(Event::Request(request)) => self.operate(request, &policy, deadline).await,
+                Err(error) => Err(unreadable(&error)),
+            };
+            match done {
+                Ok(reports) => {
+                    for report in reports {
+                        logs::decision(&report, &request_id);
+                        failures.extend(report.fails_the_invocation().then(|| unsettled(&report)));
+                        response.records.push(report.summary);
+                    }
+                }
+                Err(failure) => failures.push(failure),
+            }
+        }
+        match failures.is_empty() {
+            true => Ok(response),
+            false => Err(Failure {
+                kind: failures.first().map_or("Failed", |failure| failure.kind),
+                message: failures
+                    .into_iter()
+                    .map(|failure| failure.message)
+                    .collect::<Vec<_>>()
+                    .join("\n"),
+            }),
+        }
+    }
+
+    async fn respond(
+        &self,
+        finding: &Finding,
+        policy: &Policy,
+        deadline: Timestamp,
+    ) -> Result<Vec<Report>, Failure> {
+        if finding.targets.is_empty() {
+            let message =
+                "the finding concerns S3 and names no bucket, so there is nothing to contain";
+            tracing::warn!(
+                finding_id = finding.id,
+                finding_type = finding.kind,
+                outcome = "ignored",
+                message
+            );
+            return Ok(Vec::new());
+        }
+        let own = self.own_for(finding);
+        Ok(self
+            .engine(policy, &own, None, deadline)
+            .respond(finding)
+            .await)
+    }
+
+    async fn operate(
+        &self,
+        request: Request,
+        policy: &Policy,
+        deadline: Timestamp,
+    ) -> Result<Vec<Report>, Failure> {
+        let refuse = |kind, message: String| Err(Failure { kind, message });
+        let (id, apply) = match request {
+            Request::Apply { record } => (record, true),
+            Request::Rollback { record } => (record, false),
+            Request::Sweep => {
+                return refuse(
+                    "NotInThisVersion",
+                    "this version has no sweep yet; remove its schedule".to_owned(),
+                );
+            }
+        };
+        if self.options.mode == Mode::Observe {
+            let message = "this deployment is in observe mode and may not change a bucket; deploy it with Mode=enforce, or use the command line".to_owned();
+            return refuse("ObserveMode", message);
+        }
+        let loaded = Engine::load(&self.store, &id).await;
+        let record = loaded.map_err(|error| Failure {
+            kind: "NoRecord",
+            message: error.to_string(),
+        })?;
+        let own = self.own_for(&record.finding);
+        let engine = self.engine(policy, &own, Some("direct invocation"), deadline);
+        if apply {
+            let finding = Finding {
+                targets: vec![record.target],
+                ..record.finding
+            };
+            return Ok(engine.respond(&finding).await);
+        }
+        let rolled_back = engine.rollback(&record, &RollbackRequest::default()).await;
+        rolled_back
+            .map(|report| vec![report])
+            .map_err(|error| Failure {
+                kind: "RollbackFailed",
+                message: error.to_string(),
+            })
+    }
+
+    fn engine<'a>(
+        &'a self,
+        policy: &'a Policy,
+        own: &'a Own,
+        operator: Option<&'a str>,
+        deadline: Timestamp,
+    ) -> Engine<'a> {
+        Engine {
+            aws: &self.aws,
+            store: &self.store,
+            policy,
+            stack_mode: self.options.mode,
+            own,
+            operator,
+            clock: Timestamp::now,
+            deadline,
+        }
+    }
+
+    /// A finding's targets can be in several accounts; the member role of each is one of ours.
+    fn own_for(&self, finding: &Finding) -> Own {
+        let accounts = finding.targets.iter().map(|target| match target {
+            portcullis::finding::Target::Bucket(bucket) => bucket.account.as_str(),
+            portcullis::finding::Target::Account(account) => account.as_str(),
+        });
+        let member_role = self.options.member_role.as_deref();
+        accounts.fold(self.own.clone(), |own, account| {
+            own_in(&own, member_role, &finding.partition, account)
+        })
+    }
+
+    async fn serving(&self) -> Result<std::sync::Arc<Policy>, String> {
+        let serving = self
+            .policy
+            .current(&self.options, &self.store, &self.config, Timestamp::now())
+            .await;
+        let serving = serving.map_err(|error| error.to_string())?;
+        if let Some(invalid) = &serving.invalid {
+            tracing::error!(
+                place = invalid.place,
+                errors = invalid.errors.join("; "),
+                serving = serving.policy.name,
+                "the policy file is not valid and does not take effect"
+            );
+        }
+        Ok(serving.policy)
+    }
+}
+
+fn ignore(ignored: &Ignored, request_id: &str) -> String {
+    tracing::info!(
+        request_id,
+        finding_id = ignored.finding.as_deref().unwrap_or_default(),
+        outcome = "ignored",
+        reason = ignored.what,
+        "decision"
+    );
+    ignored.what.clone()
+}
+
+fn unreadable(error: &EventError) -> Failure {
+    tracing::error!(%error, "the event cannot be read");
+    Failure {
+        kind: "UnreadableEvent",
+        message: error.to_string(),
+    }
+}
+
+fn unsettled(report: &Report) -> Failure {
+    let summary = &report.summary;
+    let target = summary.bucket.as_deref().unwrap_or(&summary.account);
+    let reason = summary.reason.as_deref().unwrap_or("no reason given");
+    Failure {
+        kind: "Unsettled",
+        message: format!("{target}: {}: {reason}", summary.outcome),
+    }
+}
+
+fn deadline(milliseconds: u64) -> Timestamp {
+    let system = UNIX_EPOCH
+        .checked_add(Duration::from_millis(milliseconds))
+        .unwrap_or_else(SystemTime::now);
+    let deadline = Timestamp::try_from(system).unwrap_or_else(|_| Timestamp::now());
+    deadline.saturating_sub(MARGIN).unwrap_or(deadline)
+}

@@ -1,0 +1,308 @@
+//! A deployment: what the environment says of mode, store, policy and roles, made into what the engine works with.
+//!
+//! Both binaries come through here, so that a flag and a variable of the same name mean the same.
+
+use std::sync::Arc;
+
+use aws_config::SdkConfig;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::sync::Mutex;
+
+use crate::aws::{self, Aws, AwsOptions};
+use crate::classification::Own;
+use crate::policy::{self, Diagnostic, Mode, Policy, Severity};
+use crate::store::{Fetched, POLICY_KEY, Store, StoreError, StoreLocation};
+
+/// What a deployment is told.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `PORTCULLIS_MODE`: observe unless it says otherwise.
+    pub mode: Mode,
+    /// `PORTCULLIS_STORE`.
+    pub store: StoreLocation,
+    /// `PORTCULLIS_POLICY`: a path, `s3://bucket/key` or `built-in`; otherwise `policy.yaml` in the store, else the built-in.
+    pub policy: Option<String>,
+    /// `PORTCULLIS_MEMBER_ROLE`: name of the role to assume in other accounts.
+    pub member_role: Option<String>,
+    /// `PORTCULLIS_ROLE_ARN`: the function's role, which every Deny spares.
+    pub role_arn: Option<String>,
+    /// `AWS_ENDPOINT_URL_S3_CONTROL`, else `AWS_ENDPOINT_URL`.
+    pub s3control_endpoint: Option<String>,
+}
+
+/// A variable of the environment that says something impossible.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{variable}: {problem}")]
+pub struct OptionError {
+    variable: &'static str,
+    problem: String,
+}
+
+impl Options {
+    /// Reads the environment through `variable`; empty is the same as unset. `default_store` is for the command line.
+    pub fn from_env(
+        variable: impl Fn(&str) -> Option<String>,
+        default_store: Option<&str>,
+    ) -> Result<Self, OptionError> {
+        let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let refuse = |variable, problem: String| Err(OptionError { variable, problem });
+        let mode = match set("PORTCULLIS_MODE").as_deref() {
+            None => Mode::Observe,
+            Some(word) => match Mode::from_word(word) {
+                Some(mode) => mode,
+                None => {
+                    return refuse(
+                        "PORTCULLIS_MODE",
+                        format!("{word:?} is neither observe nor enforce"),
+                    );
+                }
+            },
+        };
+        let Some(store) = set("PORTCULLIS_STORE").or(default_store.map(str::to_owned)) else {
+            return refuse(
+                "PORTCULLIS_STORE",
+                "it is not set; set it to s3://bucket or a folder".to_owned(),
+            );
+        };
+        let store = match StoreLocation::parse(&store) {
+            Ok(store) => store,
+            Err(error) => return refuse("PORTCULLIS_STORE", error.to_string()),
+        };
+        let member_role = set("PORTCULLIS_MEMBER_ROLE");
+        if let Some(role) = member_role.as_ref().filter(|role| role.contains(':')) {
+            return refuse(
+                "PORTCULLIS_MEMBER_ROLE",
+                format!(
+                    "{role:?} is an ARN; the name (with its path) is wanted, for it is the same in every account"
+                ),
+            );
+        }
+        let role_arn = set("PORTCULLIS_ROLE_ARN");
+        if let Some(arn) = role_arn
+            .as_ref()
+            .filter(|arn| !arn.starts_with("arn:") || !arn.contains(":role/"))
+        {
+            return refuse(
+                "PORTCULLIS_ROLE_ARN",
+                format!("{arn:?} is not the ARN of a role"),
+            );
+        }
+        let s3control_endpoint =
+            set("AWS_ENDPOINT_URL_S3_CONTROL").or_else(|| set("AWS_ENDPOINT_URL"));
+        Ok(Self {
+            mode,
+            store,
+            policy: set("PORTCULLIS_POLICY"),
+            member_role,
+            role_arn,
+            s3control_endpoint,
+        })
+    }
+
+    /// Who we are as far as the options say, without a call; none where they don't.
+    pub fn own(&self) -> Option<Own> {
+        let arn = self.role_arn.as_ref()?;
+        Some(Own {
+            principals: vec![arn.clone()],
+            account: arn.split(':').nth(4).map(str::to_owned),
+        })
+    }
+
+    /// AWS, as `own` reaches it.
+    pub fn aws(&self, config: SdkConfig, own: &Own) -> Aws {
+        let options = AwsOptions {
+            member_role: self.member_role.clone(),
+            own_account: own.account.clone(),
+            s3control_endpoint: self.s3control_endpoint.clone(),
+        };
+        Aws::new(config, options)
+    }
+
+    /// The store.
+    pub fn open_store(&self, config: &SdkConfig) -> Store {
+        self.store.open(|| aws::store_client(config))
+    }
+}
+
+/// Who we are in an account in which we act through the member role.
+pub fn own_in(own: &Own, member_role: Option<&str>, partition: &str, account: &str) -> Own {
+    let member = member_role.filter(|_| own.account.as_deref() != Some(account));
+    let arn = member.map(|role| format!("arn:{partition}:iam::{account}:role/{role}"));
+    Own {
+        principals: own.principals.iter().cloned().chain(arn).collect(),
+        account: own.account.clone(),
+    }
+}
+
+/// The policy that serves now. A warm process asks the store only whether it has changed, and a policy that is not valid
+/// never takes effect.
+#[derive(Debug, Default)]
+pub struct PolicySource {
+    last: Mutex<Option<Last>>,
+}
+
+#[derive(Debug, Clone)]
+struct Last {
+    etag: Option<String>,
+    policy: Arc<Policy>,
+    invalid: Option<Invalid>,
+}
+
+/// The policy that serves, and what is wrong with the one that should.
+#[derive(Debug, Clone)]
+pub struct Serving {
+    /// The policy.
+    pub policy: Arc<Policy>,
+    /// Set while a policy file is there that is not valid.
+    pub invalid: Option<Invalid>,
+}
+
+/// A policy file that cannot take effect.
+#[derive(Debug, Clone)]
+pub struct Invalid {
+    /// Where it is.
+    pub place: String,
+    /// Its errors.
+    pub errors: Vec<String>,
+}
+
+/// Why there is no policy to work by.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicySourceError {
+    /// The store, or the bucket of `PORTCULLIS_POLICY`, could not be read.
+    #[error("the policy could not be read: {0}")]
+    Store(#[from] StoreError),
+    /// The file of `PORTCULLIS_POLICY` could not be read.
+    #[error("the policy {path} could not be read: {error}")]
+    File {
+        /// Its path.
+        path: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// It is named, and is not there.
+    #[error("there is no policy at {0}; upload one, or unset PORTCULLIS_POLICY")]
+    Missing(String),
+    /// The only policy there is, is not valid.
+    #[error("the policy is not valid: {0}")]
+    Invalid(String),
+}
+
+impl PolicySource {
+    /// The policy that serves now.
+    ///
+    /// No file at all means the built-in policy. A file that is not valid leaves the last valid one serving; where this
+    /// process has seen none, the built-in serves in observe mode, for a containment that nobody configured is no
+    /// containment that anybody wants.
+    pub async fn current(
+        &self,
+        options: &Options,
+        store: &Store,
+        config: &SdkConfig,
+        now: Timestamp,
+    ) -> Result<Serving, PolicySourceError> {
+        let mut last = self.last.lock().await;
+        let known = last.as_ref().and_then(|last| last.etag.clone());
+        let (name, place, fetched) = fetch(options, store, config, known.as_deref()).await?;
+        let next = match (fetched, last.take()) {
+            (Fetched::Unchanged, Some(last)) => last,
+            (Fetched::Unchanged | Fetched::Absent, _) => Last {
+                etag: None,
+                policy: Arc::new(Policy::built_in()),
+                invalid: None,
+            },
+            (Fetched::New(object), last) => {
+                let (policy, errors) = parse(&name, &object.bytes, now);
+                match (policy, last) {
+                    (Some(policy), _) => Last {
+                        etag: Some(object.etag),
+                        policy: Arc::new(policy),
+                        invalid: None,
+                    },
+                    (None, last) => Last {
+                        etag: Some(object.etag),
+                        policy: last
+                            .map_or_else(|| Arc::new(Policy::built_in()), |last| last.policy),
+                        invalid: Some(Invalid { place, errors }),
+                    },
+                }
+            }
+        };
+        let serving = Serving {
+            policy: next.policy.clone(),
+            invalid: next.invalid.clone(),
+        };
+        *last = Some(next);
+        Ok(serving)
+    }
+}
+
+/// Loads a policy and gives its errors as text, warnings left out.
+fn parse(name: &str, bytes: &[u8], now: Timestamp) -> (Option<Policy>, Vec<String>) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return (None, vec!["the file is not UTF-8 text".to_owned()]);
+    };
+    let loaded = policy::load(name, text, TimeZone::UTC.to_datetime(now).date());
+    let is_error = |diagnostic: &&Diagnostic| diagnostic.severity == Severity::Error;
+    let errors = loaded
+        .diagnostics
+        .iter()
+        .filter(is_error)
+        .map(|diagnostic| {
+            format!(
+                "{name}:{}:{}: {}",
+                diagnostic.line, diagnostic.column, diagnostic.message
+            )
+        });
+    (loaded.policy, errors.collect())
+}
+
+async fn fetch(
+    options: &Options,
+    store: &Store,
+    config: &SdkConfig,
+    etag: Option<&str>,
+) -> Result<(String, String, Fetched), PolicySourceError> {
+    let named = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    match options.policy.as_deref() {
+        None => Ok((
+            POLICY_KEY.to_owned(),
+            store.place(POLICY_KEY),
+            store.get_if_changed(POLICY_KEY, etag).await?,
+        )),
+        Some("built-in") => Ok((
+            "built-in".to_owned(),
+            "built-in".to_owned(),
+            Fetched::Absent,
+        )),
+        Some(url) if url.starts_with("s3://") => {
+            let missing = || PolicySourceError::Missing(url.to_owned());
+            let (root, key) = url
+                .rsplit_once('/')
+                .filter(|(root, _)| root.len() > "s3://".len())
+                .ok_or_else(missing)?;
+            let location = StoreLocation::parse(root).map_err(|_| missing())?;
+            match location
+                .open(|| aws::store_client(config))
+                .get_if_changed(key, etag)
+                .await?
+            {
+                Fetched::Absent => Err(missing()),
+                fetched => Ok((named(url), url.to_owned(), fetched)),
+            }
+        }
+        Some(path) => {
+            let bytes = std::fs::read(path).map_err(|error| PolicySourceError::File {
+                path: path.to_owned(),
+                error,
+            })?;
+            let object = crate::store::Object {
+                bytes,
+                etag: String::new(),
+                modified: None,
+            };
+            Ok((named(path), path.to_owned(), Fetched::New(object)))
+        }
+    }
+}

@@ -1,0 +1,488 @@
+//! The engine: one finding in, its targets contained, each on the record.
+//!
+//! This is where the pure core meets AWS, the store and the clock. The order of the calls is the point of it:
+//! lease and observation side by side; then the evidence, while the settings that are to change are read once more; then
+//! the only writes.
+
+mod apply;
+mod evidence;
+mod limits;
+mod observe;
+mod report;
+mod undo;
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use futures_util::StreamExt;
+use jiff::{SignedDuration, Timestamp};
+
+pub use report::{Report, Summary};
+pub use undo::{OPERATOR_TIME, RollbackError, RollbackRequest};
+
+use crate::aws::{Aws, AwsError, Meaning, Place};
+use crate::classification::{Classification, Own, classify};
+use crate::decision::{Decision, Situation, decide, may_act, settings_to_read};
+use crate::finding::{Finding, Target};
+use crate::guard::Guard;
+use crate::measures::Stop;
+use crate::policy::{Mode, Policy};
+use crate::record::{Outcome, PolicyRef, Record, VERSION, record_id, target_digest};
+use crate::settings::Settings;
+use crate::store::{self, KeyError, Lease, LeaseError, LeaseRequest, Store, StoreError};
+
+/// Targets of one finding that are worked on at the same time.
+const AT_ONCE: usize = 8;
+/// How often a plan is made anew because somebody changed the target while its evidence was being written.
+const ROUNDS: usize = 3;
+
+/// What the engine works with.
+#[derive(Debug)]
+pub struct Engine<'a> {
+    /// AWS.
+    pub aws: &'a Aws,
+    /// The store.
+    pub store: &'a Store,
+    /// The team's policy.
+    pub policy: &'a Policy,
+    /// The mode of the deployment.
+    pub stack_mode: Mode,
+    /// Who we are.
+    pub own: &'a Own,
+    /// The principal of an operator who asks for this, or none for an event. An operator's request overrides the modes of
+    /// the policy file and a release, and never the mode of the deployment.
+    pub operator: Option<&'a str>,
+    /// The clock.
+    pub clock: fn() -> Timestamp,
+    /// When the work must be done; leases end with it.
+    pub deadline: Timestamp,
+}
+
+/// What kept a target from being worked on to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Another run holds the target, or the lease could not be written.
+    #[error("no lease, so nothing was changed: {0}")]
+    Lease(#[from] LeaseError),
+    /// The evidence could not be stored.
+    #[error("no evidence, so nothing was changed: {0}")]
+    Evidence(StoreError),
+    /// The result could not be stored; the changes were made.
+    #[error("the changes were made, but the result could not be stored: {0}")]
+    Result(StoreError),
+    /// The store could not be read.
+    #[error("nothing was changed: {0}")]
+    Store(StoreError),
+    /// The target could not be observed.
+    #[error("nothing was changed: {0}")]
+    Observe(AwsError),
+    /// A name in the event cannot be part of a key of the store.
+    #[error("nothing was changed: {0}")]
+    Key(#[from] KeyError),
+    /// The decision acts where, before the target was seen, no rule could: a fault of ours.
+    #[error(
+        "nothing was changed: the plan came without a lease, which is a fault of Portcullis; please report it"
+    )]
+    Unleased,
+    /// The target went on changing while plans were made.
+    #[error(
+        "nothing was changed: the target was changed by somebody {ROUNDS} times while the plan was made; try again"
+    )]
+    Unstable,
+}
+
+impl EngineError {
+    /// Whether the same event, delivered again, may well succeed.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Lease(error) => error.is_transient(),
+            Self::Evidence(error) | Self::Result(error) | Self::Store(error) => {
+                error.is_transient()
+            }
+            Self::Observe(_) | Self::Unstable => true,
+            Self::Key(_) | Self::Unleased => false,
+        }
+    }
+}
+
+impl Engine<'_> {
+    /// Works on every target of a finding, several at once. One that fails never stops the others.
+    pub async fn respond(&self, finding: &Finding) -> Vec<Report> {
+        let work = finding
+            .targets
+            .iter()
+            .enumerate()
+            .map(|(index, target)| async move {
+                self.respond_to(finding, target, self.beyond_limit(finding, index))
+                    .await
+            });
+        futures_util::stream::iter(work)
+            .buffered(AT_ONCE)
+            .collect()
+            .await
+    }
+
+    /// What [`Engine::respond`] would do now: reads, and writes nothing.
+    pub async fn preview(&self, finding: &Finding) -> Vec<Report> {
+        let work = finding
+            .targets
+            .iter()
+            .enumerate()
+            .map(|(index, target)| async move {
+                if let Some(report) = self.own_activity(finding, target) {
+                    return report;
+                }
+                match self
+                    .look(finding, target, false, self.beyond_limit(finding, index))
+                    .await
+                {
+                    Ok(look) => Report::planned(look.record),
+                    Err(error) => Report::failed(finding, target, error),
+                }
+            });
+        futures_util::stream::iter(work)
+            .buffered(AT_ONCE)
+            .collect()
+            .await
+    }
+
+    /// What would be done about a target now: reads, and writes nothing.
+    pub async fn plan(&self, finding: &Finding, target: &Target) -> Report {
+        match self.look(finding, target, false, None).await {
+            Ok(look) => Report::planned(look.record),
+            Err(error) => Report::failed(finding, target, error),
+        }
+    }
+
+    fn beyond_limit(&self, finding: &Finding, index: usize) -> Option<Stop> {
+        let limit = self.policy.limits.buckets_per_finding as usize;
+        (index >= limit).then(|| {
+            let why = format!(
+                "the finding names {} buckets and limits.buckets-per-finding is {limit}",
+                finding.targets.len()
+            );
+            Stop::new(Guard::BlastRadius, why)
+        })
+    }
+
+    async fn respond_to(&self, finding: &Finding, target: &Target, stop: Option<Stop>) -> Report {
+        if let Some(report) = self.own_activity(finding, target) {
+            return report;
+        }
+        match self.contain(finding, target, stop).await {
+            Ok(report) => report,
+            Err(error) => Report::failed(finding, target, error),
+        }
+    }
+
+    /// Our own writes show up in CloudTrail and can raise findings; acting on those would be a loop.
+    fn own_activity(&self, finding: &Finding, target: &Target) -> Option<Report> {
+        let bucket = match target {
+            Target::Bucket(bucket) => Some(bucket),
+            Target::Account(_) => None,
+        };
+        let classification = classify(finding, bucket, &Settings::default(), self.policy, self.own);
+        let ours = !classification.actors.is_empty()
+            && classification.actors.iter().all(|actor| actor.own);
+        ours.then(|| {
+            Report::ignored(
+                finding,
+                target,
+                "own-activity: the actor is Portcullis's own role",
+            )
+        })
+    }
+
+    async fn contain(
+        &self,
+        finding: &Finding,
+        target: &Target,
+        stop: Option<Stop>,
+    ) -> Result<Report, EngineError> {
+        let acts = stop.is_none() && self.may_act(finding, target);
+        let mut look = self.look(finding, target, acts, stop).await?;
+        let lease = look.lease.take();
+        let done = self.carry_out(finding, target, look, lease.as_ref()).await;
+        if let Some(lease) = lease {
+            // A lease that cannot be released ends by itself; the work is done either way.
+            if let Err(error) = lease.release(self.store).await {
+                tracing::warn!(%error, "the lease could not be released and will expire");
+            }
+        }
+        done
+    }
+
+    async fn carry_out(
+        &self,
+        finding: &Finding,
+        target: &Target,
+        mut look: Look,
+        lease: Option<&Lease>,
+    ) -> Result<Report, EngineError> {
+        for _ in 0..ROUNDS {
+            if !look.record.decision.acts() {
+                return self.nothing_to_write(look.record).await;
+            }
+            let lease = lease.ok_or(EngineError::Unleased)?;
+            let kinds: Vec<_> = look
+                .record
+                .decision
+                .plan
+                .changes
+                .iter()
+                .map(|change| change.setting)
+                .collect();
+            let counted = target_digest(finding, target);
+            let (stored, marked, again) = futures_util::join!(
+                evidence::store(self.store, &look.record),
+                limits::mark(self.store, &counted, &look.record.run, look.record.at),
+                observe::observe(self.aws, &look.place, &kinds)
+            );
+            let id = stored?;
+            marked?;
+            let again = again.map_err(EngineError::Observe)?;
+            if again
+                .0
+                .iter()
+                .all(|(kind, setting)| look.observed.get(*kind) == Some(setting))
+            {
+                look.record.id = id;
+                let result = self.apply(&look.record, &look.place, lease).await;
+                let stored = evidence::store_result(self.store, &result).await;
+                return Ok(Report::done(look.record, result, stored.err()));
+            }
+            tracing::info!(
+                record = id,
+                "the target changed while the evidence was written; planning anew"
+            );
+            look.observed.0.extend(again.0);
+            let decided = self.decide(finding, target, &look.observed, &look.stops);
+            look.record = self.record(finding, target, &look.observed, decided);
+        }
+        Err(EngineError::Unstable)
+    }
+
+    async fn nothing_to_write(&self, mut record: Record) -> Result<Report, EngineError> {
+        let outcome = outcome_without_writes(&record.decision);
+        record.outcome = Some(outcome);
+        // A second delivery finds the bucket as it should be; telling the store so again would tell it nothing.
+        if outcome != Outcome::AlreadyContained {
+            record.id = evidence::store(self.store, &record).await?;
+        }
+        Ok(Report::planned(record))
+    }
+
+    /// Reads what the policy needs, with lease and release side by side, and decides.
+    async fn look(
+        &self,
+        finding: &Finding,
+        target: &Target,
+        lease: bool,
+        stop: Option<Stop>,
+    ) -> Result<Look, EngineError> {
+        let now = (self.clock)();
+        let guess = Place::of(finding, target);
+        let mut stops: Vec<Stop> = stop.into_iter().collect();
+        if !self.aws.reaches(&guess.account) {
+            let why = format!(
+                "the target belongs to account {} and Portcullis has no role there; set PORTCULLIS_MEMBER_ROLE to the name of one",
+                guess.account
+            );
+            stops.insert(0, Stop::new(Guard::OtherAccount, why));
+        }
+        // The bucket of a sample is nobody's or somebody else's: it is never asked for.
+        let blind = finding.sample || stops.iter().any(|stop| stop.guard == Guard::OtherAccount);
+        let kinds: Vec<_> = match blind {
+            true => Vec::new(),
+            false => settings_to_read(finding, target, self.policy, self.own, now)
+                .into_iter()
+                .collect(),
+        };
+        let (held, released, exceeded, observed) = futures_util::join!(
+            self.lease(finding, &guess, lease && !blind),
+            self.released(finding, &guess, lease),
+            self.exceeded(finding, target, lease),
+            observe::observe_at_home(self.aws, &guess, &kinds)
+        );
+        let lease = held?;
+        let look = async {
+            if self.operator.is_none() {
+                stops.extend(released?);
+                stops.extend(exceeded?);
+            }
+            let (observed, place) = match observed {
+                Ok(seen) => seen,
+                Err(error) if error.meaning == Meaning::BucketGone => {
+                    let why = format!(
+                        "{error}; there is nothing left to contain, and the deletion may be part of the attack"
+                    );
+                    stops.insert(0, Stop::new(Guard::BucketGone, why));
+                    (Settings::default(), guess)
+                }
+                Err(error) => return Err(EngineError::Observe(error)),
+            };
+            let decided = self.decide(finding, target, &observed, &stops);
+            let record = self.record(finding, target, &observed, decided);
+            Ok((record, observed, stops, place))
+        };
+        match look.await {
+            Ok((record, observed, stops, place)) => Ok(Look {
+                record,
+                observed,
+                stops,
+                place,
+                lease,
+            }),
+            Err(error) => {
+                if let Some(Err(lost)) = futures_util::future::OptionFuture::from(
+                    lease.map(|lease| lease.release(self.store)),
+                )
+                .await
+                {
+                    tracing::warn!(error = %lost, "the lease could not be released and will expire");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn lease(
+        &self,
+        finding: &Finding,
+        place: &Place,
+        wanted: bool,
+    ) -> Result<Option<Lease>, EngineError> {
+        if !wanted {
+            return Ok(None);
+        }
+        let now = (self.clock)();
+        let left = self.deadline.duration_since(now);
+        let holder = unique();
+        let request = LeaseRequest {
+            key: store::lease_key(&place.account, place.bucket.as_deref())?,
+            holder: &holder,
+            finding: &finding.id,
+            ttl: left.max(SignedDuration::from_secs(1)),
+            // Half of the time is for waiting, so that half is left for the work.
+            wait_until: now.saturating_add(left / 2).unwrap_or(now),
+        };
+        Ok(Some(
+            store::acquire(self.store, request, &self.clock).await?,
+        ))
+    }
+
+    async fn released(
+        &self,
+        finding: &Finding,
+        place: &Place,
+        wanted: bool,
+    ) -> Result<Option<Stop>, EngineError> {
+        if !wanted {
+            return Ok(None);
+        }
+        let key = store::release_key(&finding.id, &place.account, place.bucket.as_deref())?;
+        let found = self.store.get(&key).await.map_err(EngineError::Store)?;
+        Ok(found.map(|_| {
+            let why = format!(
+                "a person rolled this finding back for this target, and updates of it are left alone since; delete {} to end that",
+                self.store.place(&key)
+            );
+            Stop::new(Guard::Released, why)
+        }))
+    }
+
+    async fn exceeded(
+        &self,
+        finding: &Finding,
+        target: &Target,
+        wanted: bool,
+    ) -> Result<Option<Stop>, EngineError> {
+        if !wanted || self.operator.is_some() {
+            return Ok(None);
+        }
+        let limit = self.policy.limits.buckets_per_hour;
+        let counted = target_digest(finding, target);
+        let exceeded = limits::exceeded(self.store, &counted, limit, (self.clock)()).await;
+        exceeded.map_err(EngineError::Store)
+    }
+
+    fn may_act(&self, finding: &Finding, target: &Target) -> bool {
+        match self.operator {
+            Some(_) => self.stack_mode == Mode::Enforce && !finding.sample,
+            None => may_act(finding, target, self.policy, self.stack_mode, self.own),
+        }
+    }
+
+    fn decide(
+        &self,
+        finding: &Finding,
+        target: &Target,
+        observed: &Settings,
+        stops: &[Stop],
+    ) -> (Classification, Decision) {
+        decide(&Situation {
+            finding,
+            target,
+            policy: self.policy,
+            stack_mode: self.stack_mode,
+            own: self.own,
+            operator: self.operator,
+            observed,
+            stops,
+            now: (self.clock)(),
+        })
+    }
+
+    fn record(
+        &self,
+        finding: &Finding,
+        target: &Target,
+        observed: &Settings,
+        decided: (Classification, Decision),
+    ) -> Record {
+        let now = (self.clock)();
+        let (classification, decision) = decided;
+        Record {
+            version: VERSION,
+            id: record_id(finding, target, now),
+            run: unique(),
+            at: now,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            asked_by: self.operator.unwrap_or("event").to_owned(),
+            finding: finding.clone(),
+            target: target.clone(),
+            classification,
+            policy: PolicyRef {
+                name: self.policy.name.clone(),
+                digest: self.policy.digest.clone(),
+            },
+            before: observed.clone(),
+            decision,
+            rollback: None,
+            outcome: None,
+        }
+    }
+}
+
+/// What was seen of a target, and decided about it.
+struct Look {
+    record: Record,
+    observed: Settings,
+    stops: Vec<Stop>,
+    place: Place,
+    lease: Option<Lease>,
+}
+
+/// How a decision stands while nothing has been written.
+pub(crate) fn outcome_without_writes(decision: &Decision) -> Outcome {
+    match (decision.taken.is_empty(), decision.withheld.is_empty()) {
+        (false, _) if decision.plan.is_empty() => Outcome::AlreadyContained,
+        (false, _) => Outcome::Planned,
+        (true, false) => Outcome::Withheld,
+        (true, true) => Outcome::Ignored,
+    }
+}
+
+/// 64 random bits in hex. A request id would not do: a retry keeps it.
+fn unique() -> String {
+    format!("{:016x}", RandomState::new().build_hasher().finish())
+}

@@ -1,0 +1,184 @@
+//! What the engine says of each target: the record, what became of it, and a summary for the response and the log.
+
+use serde::{Deserialize, Serialize};
+
+use super::{EngineError, outcome_without_writes};
+use crate::finding::{Finding, Target};
+use crate::record::{ChangeResult, Outcome, Record, RunResult};
+use crate::store::StoreError;
+
+/// The account of one target.
+#[derive(Debug)]
+pub struct Report {
+    /// What was decided; none where it did not come to a decision.
+    pub record: Option<Record>,
+    /// What became of the changes; none where there were none to make.
+    pub result: Option<RunResult>,
+    /// The same in short.
+    pub summary: Summary,
+    /// What kept it from its end.
+    pub error: Option<EngineError>,
+}
+
+/// One line of an account: what the Lambda answers and logs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Summary {
+    /// The record's id, where there is a record.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub id: Option<String>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, in a sentence, where the outcome alone does not say it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// The finding's id.
+    pub finding: String,
+    /// The finding's type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The account of the target.
+    pub account: String,
+    /// The bucket; none where the target is the account.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bucket: Option<String>,
+    /// The rule that held.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rule: Option<String>,
+    /// The effective mode.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mode: Option<String>,
+    /// Measures taken.
+    pub taken: Vec<String>,
+    /// Measures withheld, each with its guard.
+    pub withheld: Vec<String>,
+    /// What became of each change.
+    pub changes: Vec<ChangeResult>,
+}
+
+impl Report {
+    /// A decision that made no change.
+    pub(super) fn planned(record: Record) -> Self {
+        let outcome = record
+            .outcome
+            .unwrap_or_else(|| outcome_without_writes(&record.decision));
+        let reason = match outcome {
+            Outcome::Withheld => record
+                .decision
+                .withheld
+                .first()
+                .map(|withheld| withheld.why.clone()),
+            Outcome::Ignored => Some(format!("rule {} asks for no measure", record.decision.rule)),
+            _ => None,
+        };
+        let summary = Summary {
+            reason,
+            ..Summary::of(&record, outcome)
+        };
+        Self {
+            record: Some(record),
+            result: None,
+            summary,
+            error: None,
+        }
+    }
+
+    /// A plan that was carried out.
+    pub(super) fn done(record: Record, result: RunResult, unstored: Option<StoreError>) -> Self {
+        let reason = result
+            .changes
+            .iter()
+            .find_map(|change| change.detail.clone());
+        let summary = Summary {
+            reason,
+            changes: result.changes.clone(),
+            ..Summary::of(&record, result.outcome)
+        };
+        Self {
+            record: Some(record),
+            result: Some(result),
+            summary,
+            error: unstored.map(EngineError::Result),
+        }
+    }
+
+    pub(super) fn ignored(finding: &Finding, target: &Target, reason: &str) -> Self {
+        Self {
+            record: None,
+            result: None,
+            summary: Summary {
+                reason: Some(reason.to_owned()),
+                ..Summary::new(finding, target, Outcome::Ignored)
+            },
+            error: None,
+        }
+    }
+
+    pub(super) fn failed(finding: &Finding, target: &Target, error: EngineError) -> Self {
+        let summary = Summary {
+            reason: Some(error.to_string()),
+            ..Summary::new(finding, target, Outcome::Failed)
+        };
+        Self {
+            record: None,
+            result: None,
+            summary,
+            error: Some(error),
+        }
+    }
+
+    /// Whether the invocation must fail, so that the event comes again and in the end reaches the dead-letter queue: when
+    /// nothing was achieved that should have been, or more may be achieved later.
+    pub fn fails_the_invocation(&self) -> bool {
+        self.error.is_some()
+            || self.summary.outcome == Outcome::Failed
+            || self
+                .summary
+                .changes
+                .iter()
+                .any(|change| change.may_succeed_later)
+    }
+}
+
+impl Summary {
+    fn of(record: &Record, outcome: Outcome) -> Self {
+        let decision = &record.decision;
+        Self {
+            id: Some(record.id.clone()),
+            rule: Some(decision.rule.clone()),
+            mode: Some(decision.mode.to_string()),
+            taken: decision
+                .taken
+                .iter()
+                .map(|taken| taken.measure.clone())
+                .collect(),
+            withheld: decision
+                .withheld
+                .iter()
+                .map(|withheld| format!("{}: {}", withheld.measure, withheld.guard))
+                .collect(),
+            ..Self::new(&record.finding, &record.target, outcome)
+        }
+    }
+
+    fn new(finding: &Finding, target: &Target, outcome: Outcome) -> Self {
+        let (account, bucket) = match target {
+            Target::Bucket(bucket) => (bucket.account.clone(), Some(bucket.name.clone())),
+            Target::Account(account) => (account.clone(), None),
+        };
+        Self {
+            id: None,
+            outcome,
+            reason: None,
+            finding: finding.id.clone(),
+            kind: finding.kind.clone(),
+            account,
+            bucket,
+            rule: None,
+            mode: None,
+            taken: Vec::new(),
+            withheld: Vec::new(),
+            changes: Vec::new(),
+        }
+    }
+}

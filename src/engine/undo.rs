@@ -1,0 +1,215 @@
+//! Rollback and an operator's apply, from a record.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{Engine, EngineError, Report, evidence, observe, unique};
+use crate::aws::Place;
+use crate::decision::Decision;
+use crate::finding::Target;
+use crate::record::{Outcome, Record, RollbackOf, VERSION, compact, target_digest};
+use crate::rollback::{Inverse, inverse};
+use crate::settings::SettingKind;
+use crate::store::{self, Store, StoreError};
+
+/// What is to be undone.
+#[derive(Debug, Clone, Default)]
+pub struct RollbackRequest {
+    /// Settings that are put back even though somebody changed them since.
+    pub force: Vec<SettingKind>,
+}
+
+/// Why a record cannot be rolled back at all.
+#[derive(Debug, thiserror::Error)]
+pub enum RollbackError {
+    /// There is no such record.
+    #[error("there is no record {id} in {store}; `portcullis records` lists them")]
+    NoRecord {
+        /// The id asked for.
+        id: String,
+        /// The store.
+        store: String,
+    },
+    /// The record cannot be read.
+    #[error("record {id} cannot be read: {why}")]
+    Unreadable {
+        /// The id asked for.
+        id: String,
+        /// Why.
+        why: String,
+    },
+    /// The record changed nothing.
+    #[error("record {id} changed nothing, so there is nothing to undo")]
+    NothingDone {
+        /// The id asked for.
+        id: String,
+    },
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// The note that a person rolled a finding back.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Release {
+    version: u32,
+    record: String,
+    at: Timestamp,
+    by: String,
+}
+
+impl Engine<'_> {
+    /// Reads a record.
+    pub async fn load(store: &Store, id: &str) -> Result<Record, RollbackError> {
+        let failed = |error: StoreError| RollbackError::Engine(EngineError::Store(error));
+        let key = store::record_key(id).map_err(EngineError::from)?;
+        let object = store.get(&key).await.map_err(failed)?;
+        let no_record = || RollbackError::NoRecord {
+            id: id.to_owned(),
+            store: store.describe(),
+        };
+        let object = object.ok_or_else(no_record)?;
+        serde_json::from_slice(&object.bytes).map_err(|error| RollbackError::Unreadable {
+            id: id.to_owned(),
+            why: error.to_string(),
+        })
+    }
+
+    /// What a rollback would do now; writes nothing.
+    pub async fn plan_rollback(
+        &self,
+        record: &Record,
+        request: &RollbackRequest,
+    ) -> Result<Inverse, RollbackError> {
+        let (inverse, _, _) = self.inverse(record, request).await?;
+        Ok(inverse)
+    }
+
+    /// Undoes what a record did, and leaves a release, so that later updates of the same finding are left alone.
+    pub async fn rollback(
+        &self,
+        record: &Record,
+        request: &RollbackRequest,
+    ) -> Result<Report, RollbackError> {
+        let place = Place::of(&record.finding, &record.target);
+        let lease = self.lease(&record.finding, &place, true).await?;
+        let done = self.roll_back_under(record, request, lease.as_ref()).await;
+        if let Some(Err(error)) =
+            futures_util::future::OptionFuture::from(lease.map(|lease| lease.release(self.store)))
+                .await
+        {
+            tracing::warn!(%error, "the lease could not be released and will expire");
+        }
+        done
+    }
+
+    async fn roll_back_under(
+        &self,
+        record: &Record,
+        request: &RollbackRequest,
+        lease: Option<&store::Lease>,
+    ) -> Result<Report, RollbackError> {
+        let (inverse, place, before) = self.inverse(record, request).await?;
+        let now = (self.clock)();
+        let mut undo = Record {
+            version: VERSION,
+            id: format!(
+                "u-{}-{}-{}",
+                compact(now),
+                &unique()[..8],
+                target_digest(&record.finding, &record.target)
+            ),
+            run: unique(),
+            at: now,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            asked_by: self.operator.unwrap_or("operator").to_owned(),
+            before,
+            decision: Decision {
+                plan: inverse.plan.clone(),
+                ..record.decision.clone()
+            },
+            rollback: Some(RollbackOf {
+                record: record.id.clone(),
+                inverse,
+            }),
+            outcome: None,
+            ..record.clone()
+        };
+        // The release goes first: an update of the finding that comes in now must not contain the bucket again.
+        self.release(record, &place).await?;
+        match (undo.decision.plan.is_empty(), lease) {
+            (false, Some(lease)) => {
+                undo.id = evidence::store(self.store, &undo).await?;
+                let result = self.apply(&undo, &place, lease).await;
+                let stored = evidence::store_result(self.store, &result).await;
+                Ok(Report::done(undo, result, stored.err()))
+            }
+            _ => {
+                let drifted = undo
+                    .rollback
+                    .as_ref()
+                    .is_some_and(|rollback| !rollback.inverse.drift.is_empty());
+                undo.outcome = Some(if drifted {
+                    Outcome::Withheld
+                } else {
+                    Outcome::RolledBack
+                });
+                undo.id = evidence::store(self.store, &undo).await?;
+                Ok(Report::planned(undo))
+            }
+        }
+    }
+
+    async fn inverse(
+        &self,
+        record: &Record,
+        request: &RollbackRequest,
+    ) -> Result<(Inverse, Place, crate::settings::Settings), RollbackError> {
+        if record.outcome.is_some() || record.decision.plan.is_empty() {
+            return Err(RollbackError::NothingDone {
+                id: record.id.clone(),
+            });
+        }
+        let guess = Place::of(&record.finding, &record.target);
+        let kinds: Vec<_> = record
+            .decision
+            .plan
+            .changes
+            .iter()
+            .map(|change| change.setting)
+            .collect();
+        let (now, place) = observe::observe_at_home(self.aws, &guess, &kinds)
+            .await
+            .map_err(EngineError::Observe)?;
+        let arn = match &record.target {
+            Target::Bucket(bucket) => bucket.arn(&record.finding.partition),
+            Target::Account(_) => String::new(),
+        };
+        Ok((
+            inverse(&record.decision.plan, &now, &arn, &request.force),
+            place,
+            now,
+        ))
+    }
+
+    async fn release(&self, record: &Record, place: &Place) -> Result<(), EngineError> {
+        let key = store::release_key(&record.finding.id, &place.account, place.bucket.as_deref())?;
+        let release = Release {
+            version: VERSION,
+            record: record.id.clone(),
+            at: (self.clock)(),
+            by: self.operator.unwrap_or("operator").to_owned(),
+        };
+        let bytes = serde_json::to_vec_pretty(&release).unwrap_or_default();
+        // One release says it all; a second rollback of the same finding leaves the first one's note.
+        self.store
+            .create(&key, &bytes)
+            .await
+            .map(drop)
+            .map_err(EngineError::Store)
+    }
+}
+
+/// Time that an operator's command has for its work.
+pub const OPERATOR_TIME: SignedDuration = SignedDuration::from_mins(2);

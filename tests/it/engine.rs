@@ -1,0 +1,828 @@
+//! The engine over HTTP: the real SDK, against a stand-in that enforces policies.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use aws_sdk_s3::Client;
+use jiff::{SignedDuration, Timestamp};
+use portcullis::aws::{Aws, AwsOptions};
+use portcullis::classification::Own;
+use portcullis::engine::{Engine, EngineError, Report, RollbackRequest};
+use portcullis::finding::{Bucket, Event, Finding, Target, read};
+use portcullis::guard::Guard;
+use portcullis::policy::{self, Mode, Policy};
+use portcullis::record::{ChangeStatus, Outcome};
+use portcullis::settings::SettingKind;
+use portcullis::store::{Folder, Store, lease_key};
+
+use crate::stand_in::{
+    ACCOUNT, Proxy, Verdict, client, config, delete_bucket, endpoint, flags, policy_text,
+    seed_bucket, stranger_gets, unique_name,
+};
+
+const POLICY: &str = r#"
+version: 1
+mode: enforce
+break-glass: ["arn:aws:iam::*:role/SecurityBreakGlass"]
+rules:
+  - id: public
+    when: { finding: ["Policy:S3/*"] }
+    measures: [remove-public-grants, block-public-access]
+  - id: stolen
+    when: { finding: ["Exfiltration:S3/*"] }
+    measures: [deny-actor, deny-source-ip]
+  - id: everything-else
+    measures: []
+"#;
+
+#[tokio::test]
+async fn a_public_bucket_is_contained_and_every_byte_comes_back() {
+    let world = World::new("contained", |_| Verdict::Pass).await;
+    let before = policy_text(&world.client, &world.bucket).await.unwrap();
+    assert_eq!(
+        stranger_gets(&world.endpoint, &world.bucket, "report.csv"),
+        200
+    );
+
+    let report = world.respond(&world.public()).await;
+    assert_eq!(
+        report.summary.outcome,
+        Outcome::Contained,
+        "{:?}",
+        report.summary
+    );
+    assert_eq!(
+        stranger_gets(&world.endpoint, &world.bucket, "report.csv"),
+        403
+    );
+    assert_eq!(flags(&world.client, &world.bucket).await, Some([true; 4]));
+    let contained = policy_text(&world.client, &world.bucket).await.unwrap();
+    assert!(
+        contained.contains("Partner") && !contained.contains("World"),
+        "{contained}"
+    );
+
+    let undone = world.roll_back(&report).await;
+    assert_eq!(
+        undone.summary.outcome,
+        Outcome::RolledBack,
+        "{:?}",
+        undone.summary
+    );
+    assert_eq!(
+        policy_text(&world.client, &world.bucket).await.unwrap(),
+        before
+    );
+    assert_eq!(flags(&world.client, &world.bucket).await, Some([false; 4]));
+    assert_eq!(
+        stranger_gets(&world.endpoint, &world.bucket, "report.csv"),
+        200
+    );
+
+    // The person who rolled back is not overruled by the next update of the same finding.
+    let again = world.respond(&world.public()).await;
+    assert_eq!(again.summary.outcome, Outcome::Withheld);
+    assert_eq!(guards(&again), [Guard::Released; 2]);
+    assert_eq!(
+        stranger_gets(&world.endpoint, &world.bucket, "report.csv"),
+        200
+    );
+}
+
+#[tokio::test]
+async fn a_second_delivery_writes_nothing_but_the_lease() {
+    let world = World::new("twice", |_| Verdict::Pass).await;
+    assert_eq!(
+        world.respond(&world.public()).await.summary.outcome,
+        Outcome::Contained
+    );
+    let (files, writes) = (world.files(), world.proxy.writes().len());
+    let second = world.respond(&world.public()).await;
+    assert_eq!(second.summary.outcome, Outcome::AlreadyContained);
+    assert_eq!(world.proxy.writes().len(), writes);
+    assert_eq!(world.files(), files);
+}
+
+#[tokio::test]
+async fn two_round_trips_come_before_the_first_containing_write() {
+    // The pause makes what is sent together overlap, however fast the stand-in is.
+    let pause = || std::thread::sleep(std::time::Duration::from_millis(60));
+    let world = World::with_store("trips", true, move |_| {
+        pause();
+        Verdict::Pass
+    })
+    .await;
+    world.proxy.forget();
+    assert_eq!(
+        world.respond(&world.public()).await.summary.outcome,
+        Outcome::Contained
+    );
+    let rounds = world.proxy.rounds();
+    let of = |part: &str| {
+        let found = rounds
+            .iter()
+            .find(|(request, _)| request.starts_with("PUT") && request.contains(part));
+        found
+            .unwrap_or_else(|| panic!("no {part} in {rounds:#?}"))
+            .1
+    };
+    // Lease, release, limits and observation; evidence and a second look; then the write.
+    assert_eq!(
+        (of("/leases/"), of("/records/"), of("?policy")),
+        (1, 2, 3),
+        "{rounds:#?}"
+    );
+    let looks = rounds
+        .iter()
+        .filter(|(request, _)| request.starts_with("GET") && request.contains("?policy"));
+    assert_eq!(
+        looks.map(|(_, round)| *round).take(2).collect::<Vec<_>>(),
+        [1, 2],
+        "{rounds:#?}"
+    );
+    let of_first_round = rounds.iter().filter(|(_, round)| *round == 1).count();
+    assert!(
+        of_first_round <= 7,
+        "lease, release, two lists, policy, ACL, flags: {rounds:#?}"
+    );
+}
+
+#[tokio::test]
+async fn the_actor_is_denied_and_a_second_one_joins_him() {
+    let world = World::new("actor", |_| Verdict::Pass).await;
+    let report = world
+        .respond(&world.stolen("AROAEXAMPLEFIRST0001:alice", "198.51.100.7"))
+        .await;
+    assert_eq!(
+        report.summary.outcome,
+        Outcome::Contained,
+        "{:?}",
+        report.summary
+    );
+    let second = Finding {
+        id: "f".repeat(32),
+        ..world.stolen("AROAEXAMPLESECOND002:bob", "198.51.100.9")
+    };
+    let second = world.respond(&second).await;
+    assert_eq!(
+        second.summary.outcome,
+        Outcome::Contained,
+        "{:?}",
+        second.summary
+    );
+    let policy: serde_json::Value =
+        serde_json::from_str(&policy_text(&world.client, &world.bucket).await.unwrap()).unwrap();
+    let ours: Vec<_> = policy["Statement"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|s| s["Sid"].as_str().unwrap().starts_with("Portcullis"))
+        .collect();
+    assert_eq!(ours.len(), 2, "{policy:#}");
+    assert_eq!(
+        ours[0]["Condition"]["StringLike"]["aws:userid"],
+        serde_json::json!(["AROAEXAMPLEFIRST0001:*", "AROAEXAMPLESECOND002:*"])
+    );
+
+    // Undone one after the other, the first first: his entries go, the second's stay.
+    assert_eq!(
+        world.roll_back(&report).await.summary.outcome,
+        Outcome::RolledBack
+    );
+    let text = policy_text(&world.client, &world.bucket).await.unwrap();
+    assert!(!text.contains("FIRST") && text.contains("SECOND"), "{text}");
+    assert_eq!(
+        world.roll_back(&second).await.summary.outcome,
+        Outcome::RolledBack
+    );
+    // Only the white space between the statements is not the owner's any more: a merged policy was read back between.
+    let left: serde_json::Value =
+        serde_json::from_str(&policy_text(&world.client, &world.bucket).await.unwrap()).unwrap();
+    assert_eq!(
+        left,
+        serde_json::from_str::<serde_json::Value>(&public_policy(&world.bucket)).unwrap()
+    );
+}
+
+#[tokio::test]
+async fn what_others_write_while_the_evidence_is_stored_is_kept() {
+    static READS: AtomicU32 = AtomicU32::new(0);
+    static BUCKET: Mutex<String> = Mutex::new(String::new());
+    let direct = endpoint("ministack");
+    let world = World::with_store("race", true, move |request| {
+        // The second look at the policy is the one beside the evidence.
+        let looks = request.starts_with("GET") && request.contains("?policy");
+        if looks && READS.fetch_add(1, Ordering::SeqCst) == 1 {
+            let (endpoint, bucket) = (direct.clone(), BUCKET.lock().unwrap().clone());
+            let added = public_policy(&bucket).replace("Partner", "SomebodyElse");
+            let write = async move {
+                client(&endpoint)
+                    .put_bucket_policy()
+                    .bucket(&bucket)
+                    .policy(added)
+                    .send()
+                    .await
+                    .unwrap();
+            };
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap()
+                .block_on(write);
+        }
+        Verdict::Pass
+    })
+    .await;
+    *BUCKET.lock().unwrap() = world.bucket.clone();
+    let report = world.respond(&world.public()).await;
+    assert_eq!(
+        report.summary.outcome,
+        Outcome::Contained,
+        "{:?}",
+        report.summary
+    );
+    let text = policy_text(&world.client, &world.bucket).await.unwrap();
+    assert!(
+        text.contains("SomebodyElse") && !text.contains("World"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_conflict_is_waited_out_and_a_lost_answer_is_looked_up() {
+    static SEEN: AtomicU32 = AtomicU32::new(0);
+    let world = World::new("conflict", |request| {
+        let is_write = request.starts_with("PUT") && request.contains("?p");
+        match (
+            is_write,
+            is_write.then(|| SEEN.fetch_add(1, Ordering::SeqCst)),
+        ) {
+            (true, Some(0)) => Verdict::Refuse(409, "OperationAborted"),
+            (true, Some(2)) => Verdict::LoseAnswer,
+            _ => Verdict::Pass,
+        }
+    })
+    .await;
+    let report = world.respond(&world.public()).await;
+    assert_eq!(
+        report.summary.outcome,
+        Outcome::Contained,
+        "{:?}",
+        report.summary
+    );
+    assert!(SEEN.load(Ordering::SeqCst) >= 3);
+}
+
+#[tokio::test]
+async fn a_refused_write_is_told_and_the_other_is_made() {
+    let world = World::new("refused", |request| {
+        match request.starts_with("PUT") && request.contains("?policy") {
+            true => Verdict::Refuse(403, "AccessDenied"),
+            false => Verdict::Pass,
+        }
+    })
+    .await;
+    let report = world.respond(&world.public()).await;
+    assert_eq!(report.summary.outcome, Outcome::Partial);
+    let status: Vec<_> = report
+        .summary
+        .changes
+        .iter()
+        .map(|change| (change.setting, change.status))
+        .collect();
+    assert_eq!(
+        status,
+        [
+            (SettingKind::BucketPolicy, ChangeStatus::Failed),
+            (SettingKind::PublicAccessBlock, ChangeStatus::Verified)
+        ]
+    );
+    let why = report.summary.changes[0].detail.as_deref().unwrap();
+    assert!(
+        why.starts_with("PutBucketPolicy on bucket ") && why.contains("AccessDenied"),
+        "{why}"
+    );
+    assert_eq!(
+        stranger_gets(&world.endpoint, &world.bucket, "report.csv"),
+        403
+    );
+}
+
+#[tokio::test]
+async fn a_policy_that_may_not_be_read_is_never_taken_for_none() {
+    let world = World::new("unreadable", |request| {
+        match request.starts_with("GET") && request.contains("?policy") {
+            true => Verdict::Refuse(403, "AccessDenied"),
+            false => Verdict::Pass,
+        }
+    })
+    .await;
+    let before = policy_text(&world.client, &world.bucket).await;
+    let report = world.respond(&world.public()).await;
+    // The flags need no reading of the policy: they still close the bucket.
+    assert_eq!(report.summary.outcome, Outcome::Contained);
+    assert_eq!(guards(&report), [Guard::Unreadable]);
+    assert_eq!(policy_text(&world.client, &world.bucket).await, before);
+    assert_eq!(
+        stranger_gets(&world.endpoint, &world.bucket, "report.csv"),
+        403
+    );
+}
+
+#[tokio::test]
+async fn without_evidence_nothing_is_written() {
+    let world = World::with_store("evidence", true, |request| {
+        match request.contains("/records/") {
+            true => Verdict::Refuse(403, "AccessDenied"),
+            false => Verdict::Pass,
+        }
+    })
+    .await;
+    let report = world.respond(&world.public()).await;
+    assert_eq!(report.summary.outcome, Outcome::Failed);
+    assert!(
+        matches!(report.error, Some(EngineError::Evidence(_))),
+        "{:?}",
+        report.error
+    );
+    assert_eq!(
+        stranger_gets(&world.endpoint, &world.bucket, "report.csv"),
+        200
+    );
+    assert_eq!(flags(&world.client, &world.bucket).await, Some([false; 4]));
+}
+
+#[tokio::test]
+async fn a_run_that_was_cut_off_is_taken_up_with_its_evidence() {
+    static CUT: AtomicBool = AtomicBool::new(true);
+    let world = World::new("cut", |request| {
+        let second_write = request.starts_with("PUT") && request.contains("publicAccessBlock");
+        match second_write && CUT.load(Ordering::SeqCst) {
+            // Long enough for the test to drop the run in the middle of it.
+            true => {
+                std::thread::sleep(std::time::Duration::from_secs(3));
+                Verdict::Break
+            }
+            false => Verdict::Pass,
+        }
+    })
+    .await;
+    let before = policy_text(&world.client, &world.bucket).await.unwrap();
+    let cut = tokio::time::timeout(
+        std::time::Duration::from_secs(2),
+        world.respond(&world.public()),
+    )
+    .await;
+    assert!(cut.is_err(), "the run was to be cut off");
+    CUT.store(false, Ordering::SeqCst);
+    let ids: Vec<String> = world
+        .files()
+        .into_iter()
+        .filter(|file| file.starts_with("records/"))
+        .collect();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+
+    // The lease of the lost run is still there; the next one waits for its end.
+    std::fs::remove_file(
+        world
+            .root
+            .join(lease_key(ACCOUNT, Some(&world.bucket)).unwrap()),
+    )
+    .unwrap();
+    let report = world.respond(&world.public()).await;
+    assert_eq!(
+        report.summary.outcome,
+        Outcome::Contained,
+        "{:?}",
+        report.summary
+    );
+    assert_eq!(
+        ids,
+        [format!(
+            "records/{}.json",
+            report.summary.id.as_ref().unwrap()
+        )]
+    );
+    assert_eq!(
+        world.roll_back(&report).await.summary.outcome,
+        Outcome::RolledBack
+    );
+    assert_eq!(
+        policy_text(&world.client, &world.bucket).await.unwrap(),
+        before
+    );
+}
+
+#[tokio::test]
+async fn a_held_lease_stops_the_work() {
+    let world = World::new("held", |_| Verdict::Pass).await;
+    let file = world
+        .root
+        .join(lease_key(ACCOUNT, Some(&world.bucket)).unwrap());
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let (now, later) = (
+        Timestamp::now(),
+        Timestamp::now()
+            .saturating_add(SignedDuration::from_mins(5))
+            .unwrap(),
+    );
+    let lease = serde_json::json!({"version": 1, "holder": "another", "finding": "other", "acquired": now, "expires": later, "released": false});
+    std::fs::write(&file, lease.to_string()).unwrap();
+    let report = world
+        .respond_within(&world.public(), SignedDuration::from_secs(2))
+        .await;
+    assert_eq!(report.summary.outcome, Outcome::Failed);
+    assert!(
+        report.error.as_ref().is_some_and(EngineError::is_transient),
+        "{:?}",
+        report.error
+    );
+    assert_eq!(
+        stranger_gets(&world.endpoint, &world.bucket, "report.csv"),
+        200
+    );
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_gone_and_one_out_of_reach_are_withheld() {
+    let world = World::new("gone", |_| Verdict::Pass).await;
+    let foreign = Finding {
+        targets: vec![Target::Bucket(Bucket {
+            name: world.bucket.clone(),
+            account: "444455556666".into(),
+            ..Bucket::default()
+        })],
+        ..world.public()
+    };
+    let report = world.respond(&foreign).await;
+    assert_eq!(
+        (report.summary.outcome, guards(&report)),
+        (Outcome::Withheld, vec![Guard::OtherAccount; 2])
+    );
+    assert!(
+        report
+            .summary
+            .reason
+            .as_ref()
+            .unwrap()
+            .contains("PORTCULLIS_MEMBER_ROLE")
+    );
+
+    delete_bucket(&world.client, &world.bucket).await;
+    let report = world.respond(&world.public()).await;
+    assert_eq!(
+        (report.summary.outcome, guards(&report)),
+        (Outcome::Withheld, vec![Guard::BucketGone; 2])
+    );
+}
+
+#[tokio::test]
+async fn a_sample_reaches_no_bucket() {
+    let world = World::new("sample", |_| Verdict::Pass).await;
+    world.proxy.forget();
+    let report = world
+        .respond(&Finding {
+            sample: true,
+            ..world.public()
+        })
+        .await;
+    assert_eq!(
+        (report.summary.outcome, guards(&report)),
+        (Outcome::Withheld, vec![Guard::SampleFinding; 2])
+    );
+    assert_eq!(world.proxy.requests(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn observe_mode_writes_the_record_and_nothing_else() {
+    let world = World::new("observe", |_| Verdict::Pass).await;
+    let world = World {
+        stack_mode: Mode::Observe,
+        ..world
+    };
+    world.proxy.forget();
+    let report = world.respond(&world.public()).await;
+    assert_eq!(
+        (report.summary.outcome, guards(&report)),
+        (Outcome::Withheld, vec![Guard::ObserveMode; 2])
+    );
+    assert_eq!(
+        report.record.as_ref().unwrap().decision.plan.changes.len(),
+        2
+    );
+    assert_eq!(world.proxy.writes(), Vec::<String>::new());
+    assert_eq!(world.files().len(), 1);
+}
+
+#[tokio::test]
+async fn the_hourly_limit_holds_back_the_next_bucket_and_not_the_one_at_work() {
+    let world = World::new("limit", |_| Verdict::Pass).await;
+    let mut policy = world.policy.clone();
+    policy.limits.buckets_per_hour = 1;
+    let world = World { policy, ..world };
+    assert_eq!(
+        world.respond(&world.public()).await.summary.outcome,
+        Outcome::Contained
+    );
+    // A later finding about the same bucket is not held back by the bucket itself.
+    let later = Finding {
+        id: "e".repeat(32),
+        ..world.stolen("AROAEXAMPLEFIRST0001:alice", "198.51.100.7")
+    };
+    assert_eq!(
+        world.respond(&later).await.summary.outcome,
+        Outcome::Contained
+    );
+
+    let other = unique_name("portcullis-limit-other");
+    seed_bucket(&world.client, &other, Some(&public_policy(&other))).await;
+    let target = Target::Bucket(Bucket {
+        name: other.clone(),
+        account: ACCOUNT.into(),
+        ..Bucket::default()
+    });
+    let report = world
+        .respond(&Finding {
+            targets: vec![target],
+            ..world.public()
+        })
+        .await;
+    assert_eq!(
+        (report.summary.outcome, guards(&report)),
+        (Outcome::Withheld, vec![Guard::BlastRadius; 2])
+    );
+    assert_eq!(stranger_gets(&world.endpoint, &other, "report.csv"), 200);
+}
+
+#[tokio::test]
+async fn our_own_activity_is_ignored() {
+    let world = World::new("own", |_| Verdict::Pass).await;
+    let mut finding = world.stolen("AROAEXAMPLEPORTCULLIS:portcullis", "198.51.100.7");
+    finding.actors[0].name = Some("function".to_owned());
+    let report = world.respond(&finding).await;
+    assert_eq!(report.summary.outcome, Outcome::Ignored);
+    assert!(
+        report
+            .summary
+            .reason
+            .as_ref()
+            .unwrap()
+            .starts_with("own-activity")
+    );
+    assert!(world.files().is_empty());
+}
+
+#[tokio::test]
+async fn drift_is_shown_and_refused_unless_forced() {
+    let world = World::new("drift", |_| Verdict::Pass).await;
+    let report = world.respond(&world.public()).await;
+    let some = aws_sdk_s3::types::PublicAccessBlockConfiguration::builder()
+        .ignore_public_acls(true)
+        .build();
+    let put = world.client.put_public_access_block().bucket(&world.bucket);
+    put.public_access_block_configuration(some)
+        .send()
+        .await
+        .unwrap();
+
+    let undone = world.roll_back(&report).await;
+    let drift = &undone
+        .record
+        .as_ref()
+        .unwrap()
+        .rollback
+        .as_ref()
+        .unwrap()
+        .inverse
+        .drift;
+    assert_eq!(
+        drift.iter().map(|drift| drift.setting).collect::<Vec<_>>(),
+        [SettingKind::PublicAccessBlock]
+    );
+    assert_eq!(
+        flags(&world.client, &world.bucket).await,
+        Some([false, true, false, false])
+    );
+    assert_eq!(
+        undone.summary.outcome,
+        Outcome::Partial,
+        "{:?}",
+        undone.summary
+    );
+
+    let record = report.record.as_ref().unwrap();
+    let forced = world
+        .roll_back_forced(record, SettingKind::PublicAccessBlock)
+        .await;
+    assert_eq!(
+        forced.summary.outcome,
+        Outcome::RolledBack,
+        "{:?}",
+        forced.summary
+    );
+    assert_eq!(flags(&world.client, &world.bucket).await, Some([false; 4]));
+}
+
+/// A public bucket, a store, and a proxy between the engine and the stand-in.
+struct World {
+    endpoint: String,
+    client: Client,
+    bucket: String,
+    proxy: Proxy,
+    aws: Aws,
+    own: Own,
+    store: Store,
+    root: std::path::PathBuf,
+    policy: Policy,
+    stack_mode: Mode,
+}
+
+impl World {
+    async fn new(name: &str, judge: impl Fn(&str) -> Verdict + Send + Sync + 'static) -> Self {
+        Self::with_store(name, false, judge).await
+    }
+
+    async fn with_store(
+        name: &str,
+        on_s3: bool,
+        judge: impl Fn(&str) -> Verdict + Send + Sync + 'static,
+    ) -> Self {
+        let endpoint = endpoint("ministack");
+        let client = client(&endpoint);
+        let bucket = unique_name(&format!("portcullis-{name}"));
+        seed_bucket(&client, &bucket, Some(&public_policy(&bucket))).await;
+        let proxy = Proxy::start(&endpoint, judge);
+        let own = Own {
+            principals: vec![format!("arn:aws:iam::{ACCOUNT}:role/function")],
+            account: Some(ACCOUNT.into()),
+        };
+        let options = AwsOptions {
+            own_account: own.account.clone(),
+            ..AwsOptions::default()
+        };
+        let aws = Aws::new(config(&proxy.url), options);
+        let root = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(&bucket);
+        let store = match on_s3 {
+            false => Store::Folder(Folder::new(&root)),
+            true => {
+                let name = format!("{bucket}-store");
+                client.create_bucket().bucket(&name).send().await.unwrap();
+                Store::S3(portcullis::store::S3Store::new(
+                    crate::stand_in::client(&proxy.url),
+                    &name,
+                    "",
+                ))
+            }
+        };
+        let policy = policy::load("policy.yaml", POLICY, jiff::civil::date(2026, 3, 1))
+            .policy
+            .unwrap();
+        Self {
+            endpoint,
+            client,
+            bucket,
+            proxy,
+            aws,
+            own,
+            store,
+            root,
+            policy,
+            stack_mode: Mode::Enforce,
+        }
+    }
+
+    fn engine(&self, operator: Option<&'static str>, time: SignedDuration) -> Engine<'_> {
+        Engine {
+            aws: &self.aws,
+            store: &self.store,
+            policy: &self.policy,
+            stack_mode: self.stack_mode,
+            own: &self.own,
+            operator,
+            clock: Timestamp::now,
+            deadline: Timestamp::now().saturating_add(time).unwrap(),
+        }
+    }
+
+    async fn respond(&self, finding: &Finding) -> Report {
+        self.respond_within(finding, SignedDuration::from_secs(30))
+            .await
+    }
+
+    async fn respond_within(&self, finding: &Finding, time: SignedDuration) -> Report {
+        let mut reports = self.engine(None, time).respond(finding).await;
+        assert_eq!(reports.len(), 1);
+        reports.remove(0)
+    }
+
+    async fn roll_back(&self, report: &Report) -> Report {
+        let id = report.summary.id.as_ref().unwrap();
+        let record = Engine::load(&self.store, id).await.unwrap();
+        let engine = self.engine(Some("operator"), SignedDuration::from_secs(30));
+        engine
+            .rollback(&record, &RollbackRequest::default())
+            .await
+            .unwrap()
+    }
+
+    async fn roll_back_forced(
+        &self,
+        record: &portcullis::record::Record,
+        setting: SettingKind,
+    ) -> Report {
+        let engine = self.engine(Some("operator"), SignedDuration::from_secs(30));
+        engine
+            .rollback(
+                record,
+                &RollbackRequest {
+                    force: vec![setting],
+                },
+            )
+            .await
+            .unwrap()
+    }
+
+    /// A finding that the bucket was opened to everybody.
+    fn public(&self) -> Finding {
+        self.finding(include_bytes!("../../events/anonymous-access-granted.json"))
+    }
+
+    /// A finding that a role's session takes data out.
+    fn stolen(&self, principal_id: &str, address: &str) -> Finding {
+        let mut finding = self.finding(include_bytes!("../../events/exfiltration-anomalous.json"));
+        finding.actors[0].principal_id = Some(principal_id.to_owned());
+        finding.actors[0].arn = None;
+        finding.actors[0].account = None;
+        finding.remotes[0].address = Some(address.parse().unwrap());
+        finding
+    }
+
+    fn finding(&self, event: &[u8]) -> Finding {
+        let Ok(Event::Finding(finding)) = read(event).remove(0) else {
+            panic!("the event is a finding")
+        };
+        let target = Bucket {
+            name: self.bucket.clone(),
+            account: ACCOUNT.into(),
+            ..Bucket::default()
+        };
+        Finding {
+            account: ACCOUNT.into(),
+            region: "us-east-1".into(),
+            targets: vec![Target::Bucket(target)],
+            ..*finding
+        }
+    }
+
+    /// The files of a folder store but its leases.
+    fn files(&self) -> Vec<String> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.root.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder)
+                .into_iter()
+                .flatten()
+                .map(Result::unwrap)
+            {
+                match entry.file_type().unwrap().is_dir() {
+                    true => folders.push(entry.path()),
+                    false => files.push(
+                        entry
+                            .path()
+                            .strip_prefix(&self.root)
+                            .unwrap()
+                            .display()
+                            .to_string(),
+                    ),
+                }
+            }
+        }
+        files.retain(|file| {
+            !file.starts_with("leases/") && !file.contains("/.") && !file.starts_with('.')
+        });
+        files.sort();
+        files
+    }
+}
+
+fn guards(report: &Report) -> Vec<Guard> {
+    report
+        .record
+        .as_ref()
+        .unwrap()
+        .decision
+        .withheld
+        .iter()
+        .map(|withheld| withheld.guard)
+        .collect()
+}
+
+fn public_policy(bucket: &str) -> String {
+    let world = format!(
+        r#"{{"Sid":"World","Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::{bucket}/*"}}"#
+    );
+    let partner = format!(
+        r#"{{"Sid":"Partner","Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::{ACCOUNT}:root"}},"Action":["s3:ListBucket"],"Resource":"arn:aws:s3:::{bucket}"}}"#
+    );
+    format!(r#"{{ "Version": "2012-10-17",  "Statement": [{world}, {partner}] }}"#)
+}

@@ -1,0 +1,10 @@
+//! The integration tests: one crate, so that it is linked once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod engine;
+mod finding;
+mod lambda;
+mod policy;
+mod stand_in;
+mod store;
