@@ -178,7 +178,8 @@ pub fn decide(situation: &Situation) -> (Classification, Decision) {
             decision.withheld.push(withheld(stop, line));
             continue;
         }
-        if let (Some((stop, line)), true) = (&gate, observed.0.is_empty()) {
+        let unseen = observed.0.is_empty() && !bucket.is_some_and(|bucket| bucket.directory);
+        if let (Some((stop, line)), true) = (&gate, unseen) {
             decision
                 .withheld
                 .push(withheld(stop.clone(), line.unwrap_or(asked.line)));
@@ -241,6 +242,10 @@ pub fn settings_to_read(
             }
         }
     });
+    if bucket(target).is_some_and(|bucket| bucket.directory) {
+        // Directory buckets have none of these settings; what they have is read through another API.
+        kinds.clear();
+    }
     if bucket(target).is_none() {
         kinds.retain(|kind| *kind == SettingKind::AccountPublicAccessBlock);
     }

@@ -125,16 +125,6 @@ impl Options {
     }
 }
 
-/// Who we are in an account in which we act through the member role.
-pub fn own_in(own: &Own, member_role: Option<&str>, partition: &str, account: &str) -> Own {
-    let member = member_role.filter(|_| own.account.as_deref() != Some(account));
-    let arn = member.map(|role| format!("arn:{partition}:iam::{account}:role/{role}"));
-    Own {
-        principals: own.principals.iter().cloned().chain(arn).collect(),
-        account: own.account.clone(),
-    }
-}
-
 /// The policy that serves now. A warm process asks the store only whether it has changed, and a policy that is not valid
 /// never takes effect.
 #[derive(Debug, Default)]

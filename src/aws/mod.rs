@@ -16,6 +16,8 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::tls;
 
+use crate::classification::Own;
+
 pub use error::{AwsError, Meaning};
 pub use session::{Caller, caller, identity};
 pub use settings::{Place, read, write};
@@ -27,8 +29,10 @@ pub struct Aws {
     own_account: Option<String>,
     member_role: Option<String>,
     s3control_endpoint: Option<String>,
-    /// Configurations of other accounts, by account: assumed credentials live in them and are reused until they expire.
+    /// Configurations of other accounts: assumed credentials live in them and are reused until they expire.
     members: Mutex<HashMap<String, SdkConfig>>,
+    /// Clients by account and Region, made once.
+    s3: Mutex<HashMap<(String, String), aws_sdk_s3::Client>>,
 }
 
 /// How the program reaches AWS.
@@ -76,6 +80,7 @@ impl Aws {
             member_role: options.member_role,
             s3control_endpoint: options.s3control_endpoint,
             members: Mutex::default(),
+            s3: Mutex::default(),
         }
     }
 
@@ -89,13 +94,39 @@ impl Aws {
         self.member_role.is_some() || self.own_account.as_deref().is_none_or(|own| own == account)
     }
 
+    /// Who we are where `place` is: in another account, also the role that we assume there.
+    pub fn acting_as(&self, own: &Own, place: &Place) -> Own {
+        let foreign = self.own_account.as_ref() != Some(&place.account);
+        let role = self.member_role.as_ref().filter(|_| foreign);
+        let arn =
+            role.map(|role| format!("arn:{}:iam::{}:role/{role}", place.partition, place.account));
+        Own {
+            principals: own.principals.iter().cloned().chain(arn).collect(),
+            account: own.account.clone(),
+        }
+    }
+
     /// An S3 client for an account and Region.
     pub async fn s3(&self, place: &Place) -> aws_sdk_s3::Client {
+        let key = (place.account.clone(), place.region.clone());
+        if let Some(client) = self
+            .s3
+            .lock()
+            .ok()
+            .and_then(|clients| clients.get(&key).cloned())
+        {
+            return client;
+        }
         let config = self.member(place).await;
         let builder =
             aws_sdk_s3::config::Builder::from(&config).region(Region::new(place.region.clone()));
         // Stand-ins have no host name for each bucket.
-        aws_sdk_s3::Client::from_conf(builder.force_path_style(has_endpoint(&config)).build())
+        let client =
+            aws_sdk_s3::Client::from_conf(builder.force_path_style(has_endpoint(&config)).build());
+        if let Ok(mut clients) = self.s3.lock() {
+            clients.insert(key, client.clone());
+        }
+        client
     }
 
     /// An s3control client for an account and Region.

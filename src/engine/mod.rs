@@ -180,7 +180,8 @@ impl Engine<'_> {
             Target::Bucket(bucket) => Some(bucket),
             Target::Account(_) => None,
         };
-        let classification = classify(finding, bucket, &Settings::default(), self.policy, self.own);
+        let own = self.own_at(finding, target);
+        let classification = classify(finding, bucket, &Settings::default(), self.policy, &own);
         let ours = !classification.actors.is_empty()
             && classification.actors.iter().all(|actor| actor.own);
         ours.then(|| {
@@ -293,9 +294,15 @@ impl Engine<'_> {
         let blind = finding.sample || stops.iter().any(|stop| stop.guard == Guard::OtherAccount);
         let kinds: Vec<_> = match blind {
             true => Vec::new(),
-            false => settings_to_read(finding, target, self.policy, self.own, now)
-                .into_iter()
-                .collect(),
+            false => settings_to_read(
+                finding,
+                target,
+                self.policy,
+                &self.own_at(finding, target),
+                now,
+            )
+            .into_iter()
+            .collect(),
         };
         let (held, released, exceeded, observed) = futures_util::join!(
             self.lease(finding, &guess, lease && !blind),
@@ -405,10 +412,17 @@ impl Engine<'_> {
         exceeded.map_err(EngineError::Store)
     }
 
+    fn own_at(&self, finding: &Finding, target: &Target) -> Own {
+        self.aws.acting_as(self.own, &Place::of(finding, target))
+    }
+
     fn may_act(&self, finding: &Finding, target: &Target) -> bool {
         match self.operator {
             Some(_) => self.stack_mode == Mode::Enforce && !finding.sample,
-            None => may_act(finding, target, self.policy, self.stack_mode, self.own),
+            None => {
+                let own = self.own_at(finding, target);
+                may_act(finding, target, self.policy, self.stack_mode, &own)
+            }
         }
     }
 
@@ -424,7 +438,7 @@ impl Engine<'_> {
             target,
             policy: self.policy,
             stack_mode: self.stack_mode,
-            own: self.own,
+            own: &self.own_at(finding, target),
             operator: self.operator,
             observed,
             stops,

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeSet;
 
+use super::document::add_deny;
 use super::{Context, Disposition, Info, Scope, Stop, Tactic};
 use crate::classification::{ActorKind, Authorization, ClassifiedActor};
 use crate::guard::Guard;
-use crate::settings::{Document, MAX_POLICY_BYTES, SettingKind, Settings, Statement};
+use crate::settings::{SettingKind, Settings};
 use crate::statements::{Deny, Hits};
 
 pub(super) const INFO: Info = Info {
@@ -56,75 +57,13 @@ pub(super) fn amend(
     }
     let mut amended = desired.clone();
     for deny in &denies {
-        amend_policy(deny, &bucket_arn, context, &mut amended)?;
+        add_deny(deny, &bucket_arn, context, &mut amended)?;
     }
     *desired = amended;
     Ok(skipped
         .into_iter()
         .map(|stop| format!("one actor is not denied ({}): {}", stop.guard, stop.why))
         .collect())
-}
-
-/// Puts `deny` into the desired bucket policy, unless S3 would refuse the document or it would lock out those who must
-/// stay in. All measures that write statements come through here.
-pub(super) fn amend_policy(
-    deny: &Deny,
-    bucket_arn: &str,
-    context: &Context,
-    desired: &mut Settings,
-) -> Result<(), Stop> {
-    if context.bucket.is_some_and(|bucket| bucket.directory) {
-        let why = "a directory bucket's policy knows only s3express:CreateSession, which this version does not write";
-        return Err(Stop::new(Guard::DirectoryBucket, why));
-    }
-    if context.spared.is_empty() || !deny.spares(context.spared) {
-        let why =
-            "the statement would not spare every break-glass principal and Portcullis's own role";
-        return Err(Stop::new(Guard::SelfLockout, why));
-    }
-    let policy = desired
-        .bucket_policy()
-        .map_err(|unknown| Stop::new(Guard::Unreadable, unknown.to_string()))?;
-    let amended = deny.amend(policy, bucket_arn);
-    if policy.is_some_and(|policy| *policy == amended) {
-        return Ok(());
-    }
-    refuse_deleted_principals(amended.statements())?;
-    let size = amended.size();
-    if size > MAX_POLICY_BYTES {
-        let why = format!(
-            "the policy would have {size} bytes and S3 takes {MAX_POLICY_BYTES}; block-public-access needs no room in it, \
-             and remove-public-grants makes room"
-        );
-        return Err(Stop::new(Guard::PolicyTooLarge, why));
-    }
-    let refuses_public = desired
-        .public_access_block(SettingKind::PublicAccessBlock)
-        .is_ok_and(|b| b.block_public_policy);
-    if refuses_public && amended.is_public() {
-        let why = "BlockPublicPolicy is on and the policy would still admit everybody, so S3 would refuse it; add \
-                   remove-public-grants to the rule";
-        return Err(Stop::new(Guard::PublicPolicyRefused, why));
-    }
-    desired.set(SettingKind::BucketPolicy, Document::BucketPolicy(amended));
-    Ok(())
-}
-
-/// S3 refuses a whole document for one principal in it that does not exist any more.
-pub(super) fn refuse_deleted_principals(statements: &[Statement]) -> Result<(), Stop> {
-    let dirty = statements.iter().find_map(|statement| {
-        statement
-            .deleted_principal()
-            .map(|id| (statement.sid().unwrap_or("without a Sid"), id))
-    });
-    let Some((sid, id)) = dirty else {
-        return Ok(());
-    };
-    let why = format!(
-        "statement {sid} of the bucket policy names {id}, a user or role that was deleted, so S3 would refuse the \
-         whole document; remove that principal, then apply again"
-    );
-    Err(Stop::new(Guard::DirtyPolicy, why))
 }
 
 fn hits(

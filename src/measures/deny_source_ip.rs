@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::deny_actor::amend_policy;
+use super::document::add_deny;
 use super::{Context, Disposition, Info, Stop, Tactic};
 use crate::guard::Guard;
 use crate::settings::{SettingKind, Settings};
@@ -75,7 +75,7 @@ pub(super) fn amend(context: &Context, desired: &mut Settings) -> Result<Vec<Str
         spare_services: false,
         spared: context.spared.clone(),
     };
-    amend_policy(&deny, &bucket_arn, context, desired)?;
+    add_deny(&deny, &bucket_arn, context, desired)?;
     Ok(skipped
         .into_iter()
         .map(|skipped| format!("not denied: {skipped}"))

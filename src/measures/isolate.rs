@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::deny_actor::amend_policy;
+use super::document::add_deny;
 use super::{Access, Context, Disposition, Info, Stop, Tactic};
 use crate::settings::{SettingKind, Settings};
 use crate::statements::Deny;
@@ -72,6 +72,6 @@ pub(super) fn amend(
         spare_services: true,
         spared,
     };
-    amend_policy(&deny, &bucket_arn, context, desired)?;
+    add_deny(&deny, &bucket_arn, context, desired)?;
     Ok(Vec::new())
 }

@@ -9,6 +9,7 @@ mod block_account_public_access;
 mod block_public_access;
 mod deny_actor;
 mod deny_source_ip;
+mod document;
 mod isolate;
 mod remove_public_grants;
 

@@ -1,9 +1,9 @@
 //! `remove-public-grants`: the Allow statements and ACL grants that admit everybody.
 
-use super::deny_actor::refuse_deleted_principals;
+use super::document::replace_policy;
 use super::{Context, Disposition, Info, Stop, Tactic};
 use crate::guard::Guard;
-use crate::settings::{Document, Setting, SettingKind, Settings, Statement};
+use crate::settings::{Document, SettingKind, Settings, Statement};
 
 pub(super) const INFO: Info = Info {
     name: "remove-public-grants",
@@ -46,18 +46,9 @@ pub(super) fn amend(context: &Context, desired: &mut Settings) -> Result<Vec<Str
             .partition(Statement::is_public);
         match let_back_in(&kept, context, desired) {
             Some(note) => notes.push(note),
-            // S3 refuses a policy without statements.
-            None if kept.is_empty() => {
-                notes.extend(public.iter().filter_map(also_admits));
-                desired.0.insert(SettingKind::BucketPolicy, Setting::Absent);
-            }
             None => {
-                refuse_deleted_principals(&kept)?;
+                replace_policy(policy.with_statements(kept), desired)?;
                 notes.extend(public.iter().filter_map(also_admits));
-                desired.set(
-                    SettingKind::BucketPolicy,
-                    Document::BucketPolicy(policy.with_statements(kept)),
-                );
             }
         }
     }

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use portcullis::aws::{self, Aws};
 use portcullis::classification::Own;
-use portcullis::deployment::{Options, PolicySource, own_in};
+use portcullis::deployment::{Options, PolicySource};
 use portcullis::engine::{Engine, Report, RollbackRequest, Summary};
 use portcullis::finding::{Event, EventError, Finding, Ignored, Request, read};
 use portcullis::policy::{Mode, Policy};
@@ -103,6 +103,10 @@ impl Function {
         let mut failures: Vec<Failure> = Vec::new();
         for event in events {
             let done = match event {
+                Ok(Event::Finding(finding)) if finding.targets.is_empty() => {
+                    response.ignored.push(nothing_named(&finding, &request_id));
+                    continue;
+                }
                 Ok(Event::Finding(finding)) => self.respond(&finding, &policy, deadline).await,
                 Ok(Event::Ignored(ignored)) => {
                     response.ignored.push(ignore(&ignored, &request_id));
@@ -141,22 +145,7 @@ impl Function {
         policy: &Policy,
         deadline: Timestamp,
     ) -> Result<Vec<Report>, Failure> {
-        if finding.targets.is_empty() {
-            let message =
-                "the finding concerns S3 and names no bucket, so there is nothing to contain";
-            tracing::warn!(
-                finding_id = finding.id,
-                finding_type = finding.kind,
-                outcome = "ignored",
-                message
-            );
-            return Ok(Vec::new());
-        }
-        let own = self.own_for(finding);
-        Ok(self
-            .engine(policy, &own, None, deadline)
-            .respond(finding)
-            .await)
+        Ok(self.engine(policy, None, deadline).respond(finding).await)
     }
 
     async fn operate(
@@ -185,8 +174,7 @@ impl Function {
             kind: "NoRecord",
             message: error.to_string(),
         })?;
-        let own = self.own_for(&record.finding);
-        let engine = self.engine(policy, &own, Some("direct invocation"), deadline);
+        let engine = self.engine(policy, Some("direct invocation"), deadline);
         if apply {
             let finding = Finding {
                 targets: vec![record.target],
@@ -206,7 +194,6 @@ impl Function {
     fn engine<'a>(
         &'a self,
         policy: &'a Policy,
-        own: &'a Own,
         operator: Option<&'a str>,
         deadline: Timestamp,
     ) -> Engine<'a> {
@@ -215,23 +202,11 @@ impl Function {
             store: &self.store,
             policy,
             stack_mode: self.options.mode,
-            own,
+            own: &self.own,
             operator,
             clock: Timestamp::now,
             deadline,
         }
-    }
-
-    /// A finding's targets can be in several accounts; the member role of each is one of ours.
-    fn own_for(&self, finding: &Finding) -> Own {
-        let accounts = finding.targets.iter().map(|target| match target {
-            portcullis::finding::Target::Bucket(bucket) => bucket.account.as_str(),
-            portcullis::finding::Target::Account(account) => account.as_str(),
-        });
-        let member_role = self.options.member_role.as_deref();
-        accounts.fold(self.own.clone(), |own, account| {
-            own_in(&own, member_role, &finding.partition, account)
-        })
     }
 
     async fn serving(&self) -> Result<std::sync::Arc<Policy>, String> {
@@ -248,6 +223,11 @@ impl Function {
                 "the policy file is not valid and does not take effect"
             );
         }
+        if serving.policy.name == "built-in" && self.options.mode == Mode::Enforce {
+            tracing::warn!(
+                "there is no valid policy file, so the built-in policy serves, which only observes"
+            );
+        }
         Ok(serving.policy)
     }
 }
@@ -261,6 +241,23 @@ fn ignore(ignored: &Ignored, request_id: &str) -> String {
         "decision"
     );
     ignored.what.clone()
+}
+
+/// A finding about S3 that names no bucket, such as an attack sequence whose resources are left out.
+fn nothing_named(finding: &Finding, request_id: &str) -> String {
+    let reason = format!(
+        "{} concerns S3 and names no bucket, so there is nothing to contain",
+        finding.kind
+    );
+    tracing::warn!(
+        request_id,
+        finding_id = finding.id,
+        finding_type = finding.kind,
+        outcome = "ignored",
+        reason,
+        "decision"
+    );
+    reason
 }
 
 fn unreadable(error: &EventError) -> Failure {

@@ -1,0 +1,69 @@
+//! The bucket policy as measures change it: every new document goes through here, so that none is planned that S3 would
+//! refuse or that would lock out those who must stay in.
+
+use super::{Context, Stop};
+use crate::guard::Guard;
+use crate::settings::{Document, MAX_POLICY_BYTES, PolicyDocument, Setting, SettingKind, Settings};
+use crate::statements::Deny;
+
+/// Puts a statement of ours into the desired bucket policy.
+pub(super) fn add_deny(
+    deny: &Deny,
+    bucket_arn: &str,
+    context: &Context,
+    desired: &mut Settings,
+) -> Result<(), Stop> {
+    if context.bucket.is_some_and(|bucket| bucket.directory) {
+        let why = "a directory bucket's policy knows only s3express:CreateSession, which this version does not write";
+        return Err(Stop::new(Guard::DirectoryBucket, why));
+    }
+    if context.spared.is_empty() || !deny.spares(context.spared) {
+        let why =
+            "the statement would not spare every break-glass principal and Portcullis's own role";
+        return Err(Stop::new(Guard::SelfLockout, why));
+    }
+    let policy = desired
+        .bucket_policy()
+        .map_err(|unknown| Stop::new(Guard::Unreadable, unknown.to_string()))?;
+    let amended = deny.amend(policy, bucket_arn);
+    match policy.is_some_and(|policy| *policy == amended) {
+        true => Ok(()),
+        false => replace_policy(amended, desired),
+    }
+}
+
+/// Makes `amended` the desired bucket policy, unless S3 would refuse it. A document without statements is no document.
+pub(super) fn replace_policy(amended: PolicyDocument, desired: &mut Settings) -> Result<(), Stop> {
+    if amended.statements().is_empty() {
+        desired.0.insert(SettingKind::BucketPolicy, Setting::Absent);
+        return Ok(());
+    }
+    let deleted = amended.statements().iter().find_map(|statement| {
+        statement
+            .deleted_principal()
+            .map(|id| (statement.sid().unwrap_or("without a Sid"), id))
+    });
+    if let Some((sid, id)) = deleted {
+        let why = format!(
+            "statement {sid} of the bucket policy names {id}, a user or role that was deleted, so S3 would refuse the \
+             whole document; remove that principal, then apply again"
+        );
+        return Err(Stop::new(Guard::DirtyPolicy, why));
+    }
+    let size = amended.size();
+    if size > MAX_POLICY_BYTES {
+        let why = format!(
+            "the policy would have {size} bytes and S3 takes {MAX_POLICY_BYTES}; block-public-access needs no room in it, \
+             and remove-public-grants makes room"
+        );
+        return Err(Stop::new(Guard::PolicyTooLarge, why));
+    }
+    let flags = desired.public_access_block(SettingKind::PublicAccessBlock);
+    if amended.is_public() && flags.is_ok_and(|flags| flags.block_public_policy) {
+        let why = "BlockPublicPolicy is on and the policy would still admit everybody, so S3 would refuse it; add \
+                   remove-public-grants to the rule";
+        return Err(Stop::new(Guard::PublicPolicyRefused, why));
+    }
+    desired.set(SettingKind::BucketPolicy, Document::BucketPolicy(amended));
+    Ok(())
+}
