@@ -1,0 +1,92 @@
+# Portcullis. `make` alone lists the targets. Needed: Rust, Python 3.11, a C compiler; the rest is
+# installed into .tools/, hash by hash, the first time that a target asks for it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+# What to hand the local Lambda in `make invoke`.
+EVENT ?= events/anonymous-access-granted.json
+
+TOOLS := .tools
+STAND_INS := tests/stand-ins
+DEPLOY_BIN := $(CURDIR)/$(TOOLS)/deploy/bin
+SAM := $(DEPLOY_BIN)/sam
+SERVE = $(PYTHON) $(STAND_INS)/serve.py --write .demo/$@/endpoints.json
+SOURCES := Cargo.toml Cargo.lock $(shell find src -type f)
+
+# One target directory, so that sam build finds what cargo has built, and nothing is built twice.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+export PYTHONDONTWRITEBYTECODE := 1
+export SAM_CLI_TELEMETRY := 0
+
+# Incremental compilation pays only where a directory is built again after a change; CI's never is.
+ifdef CI
+export CARGO_INCREMENTAL := 0
+endif
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build $(TOOLS)/ministack.installed ## Contain a public bucket in a local stand-in for AWS, and put it back
+	$(SERVE) --only ministack -- $(TOOLS)/ministack/bin/python tests/demo/demo.py
+
+.PHONY: test
+test: $(TOOLS)/ministack.installed $(TOOLS)/moto.installed ## Run all tests, against local stand-ins for AWS where they need one
+	if cargo nextest --version > /dev/null 2>&1; then runner='nextest run'; else runner=test; fi; \
+	$(SERVE) -- cargo $$runner --locked
+
+.PHONY: bless
+bless: export BLESS := 1
+bless: test ## Run the tests, and take what they see for what they shall see
+
+.PHONY: lint
+lint: $(TOOLS)/deploy.installed ## Check the format, the Rust and the template
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	$(SAM) validate --lint --template template.yaml
+	$(DEPLOY_BIN)/cfn-lint template.yaml
+
+.PHONY: schema
+schema: ## Write the JSON Schema of the policy file to docs/
+	mkdir -p docs
+	cargo run --quiet --locked --bin portcullis -- schema > docs/policy.schema.json.new
+	mv docs/policy.schema.json.new docs/policy.schema.json
+
+.PHONY: build
+build: .aws-sam/build/template.yaml ## Build the function's package, as `sam deploy` wants it
+
+.PHONY: invoke
+invoke: build $(TOOLS)/ministack.installed ## Hand EVENT=events/x.json to the function, in a stand-in
+	$(SERVE) --only ministack -- $(TOOLS)/ministack/bin/python tests/demo/invoke.py '$(EVENT)'
+
+.PHONY: deploy
+deploy: build ## Deploy to the AWS account of your credentials; DEPLOY='...' adds options for sam deploy
+	$(SAM) deploy --stack-name portcullis --resolve-s3 --capabilities CAPABILITY_IAM $(DEPLOY)
+
+.PHONY: ci
+ci: lint test demo ## What .ci/run runs
+
+.PHONY: clean
+clean: ## Remove what was built and written, but not the installed tools
+	rm -rf .aws-sam .demo
+	cargo clean
+
+.PHONY: tools
+tools: $(TOOLS)/ministack.installed $(TOOLS)/moto.installed $(TOOLS)/deploy.installed ## Install the stand-ins, SAM and cargo-lambda into .tools/
+
+# cargo-lambda comes with the tools, and its linker zig with it; SAM finds them on the PATH.
+.aws-sam/build/template.yaml: template.yaml $(SOURCES) $(TOOLS)/deploy.installed
+	PATH="$(DEPLOY_BIN):$$PATH" $(SAM) build --beta-features
+
+# --no-deps, because each file is the complete closure, and because pip cannot yet match a pin to the
+# same package asked for with extras, as aws-sam-cli asks for boto3[crt].
+$(TOOLS)/%.installed: $(STAND_INS)/%.txt
+	rm -rf $(TOOLS)/$*
+	$(PYTHON) -m venv $(TOOLS)/$*
+	$(TOOLS)/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	$(TOOLS)/$*/bin/python -m pip check
+	touch $@
