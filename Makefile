@@ -90,3 +90,8 @@ $(TOOLS)/%.installed: $(STAND_INS)/%.txt
 	$(TOOLS)/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	$(TOOLS)/$*/bin/python -m pip check
 	touch $@
+
+.PHONY: bench
+bench: build $(TOOLS)/moto.installed ## Measure cold start, memory, size and round trips, beside programs that do less
+	PATH="$(DEPLOY_BIN):$$PATH" cargo lambda build --quiet --locked --release --example bench-empty --example bench-floor
+	$(PYTHON) benches/bench.py

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::classification::{AccessPath, ActorKind, Classification, Exposure, Own, classify};
+use crate::classification::{
+    AccessPath, ActorKind, Classification, Exposure, Own, break_glass, classify,
+};
 use crate::finding::{Bucket, Finding, Target};
 use crate::guard::Guard;
 use crate::measures::{Context, Stop};
@@ -143,11 +145,10 @@ pub fn decide(situation: &Situation) -> (Classification, Decision) {
         alerts: alerts(policy, &selected.skipped, &exceptions),
         plan: Plan::default(),
     };
-    let spared: BTreeSet<String> = policy
-        .break_glass
-        .iter()
-        .chain(&own.principals)
-        .cloned()
+    let account = bucket.map_or(&finding.account, |bucket| &bucket.account);
+    let spared: BTreeSet<String> = break_glass(policy, own, account)
+        .into_iter()
+        .chain(own.principals.iter().cloned())
         .collect();
     let context = Context {
         finding,
@@ -265,10 +266,7 @@ pub fn may_act(
         let enforced = |rule: &&Rule| {
             !rule.measures.is_empty() && policy.effective_mode(stack_mode, rule).0 == Mode::Enforce
         };
-        acts |= policy
-            .possible_rules(subject)
-            .iter()
-            .any(|rule| enforced(rule));
+        acts |= policy.possible_rules(subject).iter().any(enforced);
     });
     acts && !finding.sample && !finding.archived
 }

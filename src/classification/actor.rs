@@ -1,5 +1,7 @@
 //! Who acted, whether the team trusts them, and whether they are among those who may never be locked out.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use wildmatch::WildMatch;
 
@@ -44,6 +46,38 @@ impl ClassifiedActor {
     }
 }
 
+/// The break-glass patterns as they hold for a target of `account`.
+///
+/// A pattern with a wildcard for its account means the accounts that the team is known to have: the target's, our own and
+/// the trusted ones. Taken literally it would spare a role of that name in an attacker's account.
+pub fn break_glass(policy: &Policy, own: &Own, account: &str) -> Vec<String> {
+    let known: BTreeSet<&str> = std::iter::once(account)
+        .chain(own.account.as_deref())
+        .chain(policy.trusted.accounts.iter().map(String::as_str))
+        .collect();
+    let resolved = policy.break_glass.iter().flat_map(|pattern| {
+        let parts: Vec<&str> = pattern.splitn(6, ':').collect();
+        match parts[..] {
+            ["arn", partition, "iam", "", accounts, resource] if accounts.contains(['*', '?']) => {
+                let ours = known
+                    .iter()
+                    .filter(|account| WildMatch::new(accounts).matches(account));
+                let ours: Vec<String> = ours
+                    .map(|account| format!("arn:{partition}:iam::{account}:{resource}"))
+                    .collect();
+                // Better a pattern that is too wide than a break-glass role that is shut out.
+                if ours.is_empty() {
+                    vec![pattern.clone()]
+                } else {
+                    ours
+                }
+            }
+            _ => vec![pattern.clone()],
+        }
+    });
+    resolved.collect::<BTreeSet<String>>().into_iter().collect()
+}
+
 pub(super) fn classify(
     actor: &Actor,
     finding: &Finding,
@@ -51,7 +85,8 @@ pub(super) fn classify(
     policy: &Policy,
     own: &Own,
 ) -> ClassifiedActor {
-    let kind = kind(actor, finding, bucket);
+    let account = bucket.map_or(&finding.account, |bucket| &bucket.account);
+    let kind = kind(actor, account);
     let candidates = arns(actor, finding);
     let matching = |patterns: &[String], doubt: Doubt| {
         patterns
@@ -88,13 +123,12 @@ pub(super) fn classify(
         account: actor.account.clone(),
         authorization,
         because,
-        break_glass: matching(&policy.break_glass, Doubt::Yes),
+        break_glass: matching(&break_glass(policy, own, account), Doubt::Yes),
         own: matching(&own.principals, Doubt::Yes).is_some(),
     }
 }
 
-fn kind(actor: &Actor, finding: &Finding, bucket: Option<&Bucket>) -> ActorKind {
-    let owner = bucket.map_or(&finding.account, |bucket| &bucket.account);
+fn kind(actor: &Actor, owner: &str) -> ActorKind {
     let external = actor
         .account
         .as_ref()

@@ -9,7 +9,7 @@ mod vocabulary;
 
 use serde::{Deserialize, Serialize};
 
-pub use actor::ClassifiedActor;
+pub use actor::{ClassifiedActor, break_glass};
 pub(crate) use vocabulary::words;
 pub use vocabulary::{
     AccessPath, ActorKind, ApiOutcome, Authorization, BucketUse, Credentials, Exposure, Network,

@@ -51,6 +51,8 @@ pub struct Engine<'a> {
     /// The principal of an operator who asks for this, or none for an event. An operator's request overrides the modes of
     /// the policy file and a release, and never the mode of the deployment.
     pub operator: Option<&'a str>,
+    /// The plans that an operator was shown and confirmed: no other is carried out. None where nobody was asked.
+    pub confirmed: Option<&'a [&'a Record]>,
     /// The clock.
     pub clock: fn() -> Timestamp,
     /// When the work must be done; leases end with it.
@@ -78,6 +80,11 @@ pub enum EngineError {
     /// A name in the event cannot be part of a key of the store.
     #[error("nothing was changed: {0}")]
     Key(#[from] KeyError),
+    /// An operator confirmed another plan.
+    #[error(
+        "nothing was changed: the target has changed since the plan was shown; look at it again, then apply"
+    )]
+    NotAsShown,
     /// The decision acts where, before the target was seen, no rule could: a fault of ours.
     #[error(
         "nothing was changed: the plan came without a lease, which is a fault of Portcullis; please report it"
@@ -99,7 +106,7 @@ impl EngineError {
                 error.is_transient()
             }
             Self::Observe(_) | Self::Unstable => true,
-            Self::Key(_) | Self::Unleased => false,
+            Self::Key(_) | Self::NotAsShown | Self::Unleased => false,
         }
     }
 }
@@ -224,6 +231,9 @@ impl Engine<'_> {
                 return self.nothing_to_write(look.record).await;
             }
             let lease = lease.ok_or(EngineError::Unleased)?;
+            if !self.is_confirmed(target, &look.record.decision) {
+                return Err(EngineError::NotAsShown);
+            }
             let kinds: Vec<_> = look
                 .record
                 .decision
@@ -410,6 +420,15 @@ impl Engine<'_> {
         let counted = target_digest(finding, target);
         let exceeded = limits::exceeded(self.store, &counted, limit, (self.clock)()).await;
         exceeded.map_err(EngineError::Store)
+    }
+
+    fn is_confirmed(&self, target: &Target, decision: &Decision) -> bool {
+        self.confirmed.is_none_or(|shown| {
+            let shown = shown.iter().filter(|record| record.target == *target);
+            shown
+                .into_iter()
+                .any(|record| record.decision.plan.covers(&decision.plan))
+        })
     }
 
     fn own_at(&self, finding: &Finding, target: &Target) -> Own {

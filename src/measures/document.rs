@@ -58,8 +58,16 @@ pub(super) fn replace_policy(amended: PolicyDocument, desired: &mut Settings) ->
         );
         return Err(Stop::new(Guard::PolicyTooLarge, why));
     }
-    let flags = desired.public_access_block(SettingKind::PublicAccessBlock);
-    if amended.is_public() && flags.is_ok_and(|flags| flags.block_public_policy) {
+    let kinds = [
+        SettingKind::PublicAccessBlock,
+        SettingKind::AccountPublicAccessBlock,
+    ];
+    let refuses = |kind: &SettingKind| {
+        desired
+            .public_access_block(*kind)
+            .is_ok_and(|flags| flags.block_public_policy)
+    };
+    if amended.is_public() && kinds.iter().any(refuses) {
         let why = "BlockPublicPolicy is on and the policy would still admit everybody, so S3 would refuse it; add \
                    remove-public-grants to the rule";
         return Err(Stop::new(Guard::PublicPolicyRefused, why));

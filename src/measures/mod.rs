@@ -234,33 +234,27 @@ impl Flag {
 
 words! {
     /// How much of an actor's identity `deny-actor` denies.
+    #[derive(Default)]
     Scope {
         /// This one session of a role.
         Session = "session",
         /// The user, or every session of the role.
+        #[default]
         Identity = "identity",
         /// The actor's whole account, if it is not the bucket's own.
         Account = "account",
     }
 }
-impl Default for Scope {
-    fn default() -> Self {
-        Self::Identity
-    }
-}
 words! {
     /// What `isolate` denies.
+    #[derive(Default)]
     Access {
         /// Reading, writing and listing of data; the account's administrators keep the configuration.
+        #[default]
         Data = "data",
         /// Writing and deleting of data.
         Writes = "writes",
         /// Everything.
         All = "all",
-    }
-}
-impl Default for Access {
-    fn default() -> Self {
-        Self::Data
     }
 }

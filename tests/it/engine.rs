@@ -623,6 +623,143 @@ async fn drift_is_shown_and_refused_unless_forced() {
     assert_eq!(flags(&world.client, &world.bucket).await, Some([false; 4]));
 }
 
+#[tokio::test]
+async fn an_account_is_closed_and_opened_again() {
+    // MiniStack has no Block Public Access for accounts; moto stores it, and enforces nothing.
+    let endpoint = endpoint("moto");
+    let account = "123456789012";
+    let own = Own {
+        principals: vec![format!("arn:aws:iam::{account}:role/function")],
+        account: Some(account.into()),
+    };
+    let options = AwsOptions {
+        own_account: own.account.clone(),
+        s3control_endpoint: Some(endpoint.clone()),
+        member_role: None,
+    };
+    let aws = Aws::new(config(&endpoint), options);
+    let store = Store::Folder(Folder::new(
+        std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(unique_name("account")),
+    ));
+    let text = POLICY.replace(
+        "[remove-public-grants, block-public-access]",
+        "[block-account-public-access, remove-public-grants]",
+    );
+    let policy = policy::load("policy.yaml", &text, jiff::civil::date(2026, 3, 1))
+        .policy
+        .unwrap();
+    let engine = Engine {
+        aws: &aws,
+        store: &store,
+        policy: &policy,
+        stack_mode: Mode::Enforce,
+        own: &own,
+        operator: None,
+        confirmed: None,
+        clock: Timestamp::now,
+        deadline: Timestamp::now()
+            .saturating_add(SignedDuration::from_secs(30))
+            .unwrap(),
+    };
+    let Ok(Event::Finding(finding)) = read(include_bytes!(
+        "../../events/account-block-public-access-disabled.json"
+    ))
+    .remove(0) else {
+        panic!("the event is a finding")
+    };
+    let finding = Finding {
+        account: account.into(),
+        targets: vec![Target::Account(account.into())],
+        ..*finding
+    };
+    let report = engine.respond(&finding).await.remove(0);
+    assert_eq!(
+        report.summary.outcome,
+        Outcome::Contained,
+        "{:?}",
+        report.summary
+    );
+    assert_eq!(guards(&report), [Guard::WrongTarget]);
+    let setting = SettingKind::AccountPublicAccessBlock;
+    let place = portcullis::aws::Place::of(&finding, &finding.targets[0]);
+    let now = portcullis::aws::read(&aws, &place, setting).await.unwrap();
+    assert_eq!(
+        now,
+        report.record.as_ref().unwrap().decision.plan.changes[0].after
+    );
+
+    let record = Engine::load(&store, report.summary.id.as_ref().unwrap())
+        .await
+        .unwrap();
+    let undone = engine
+        .rollback(&record, &RollbackRequest::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        undone.summary.outcome,
+        Outcome::RolledBack,
+        "{:?}",
+        undone.summary
+    );
+    let now = portcullis::aws::read(&aws, &place, setting).await.unwrap();
+    assert_eq!(now, portcullis::settings::Setting::Absent);
+}
+
+#[tokio::test]
+async fn an_operator_gets_the_plan_that_was_confirmed_or_none() {
+    let world = World::new("confirmed", |_| Verdict::Pass).await;
+    let time = SignedDuration::from_secs(30);
+    let shown = world
+        .engine(Some("operator"), time)
+        .preview(&world.public())
+        .await
+        .remove(0)
+        .record
+        .unwrap();
+    let other = public_policy(&world.bucket).replace("Partner", "SomebodyElse");
+    world
+        .client
+        .put_bucket_policy()
+        .bucket(&world.bucket)
+        .policy(&other)
+        .send()
+        .await
+        .unwrap();
+
+    let confirmed = [&shown];
+    let engine = Engine {
+        confirmed: Some(&confirmed),
+        ..world.engine(Some("operator"), time)
+    };
+    let report = engine.respond(&world.public()).await.remove(0);
+    assert!(
+        matches!(report.error, Some(EngineError::NotAsShown)),
+        "{:?}",
+        report.summary
+    );
+    assert_eq!(
+        policy_text(&world.client, &world.bucket).await.unwrap(),
+        other
+    );
+    assert!(world.files().is_empty(), "{:?}", world.files());
+
+    world
+        .client
+        .put_bucket_policy()
+        .bucket(&world.bucket)
+        .policy(public_policy(&world.bucket))
+        .send()
+        .await
+        .unwrap();
+    let report = engine.respond(&world.public()).await.remove(0);
+    assert_eq!(
+        report.summary.outcome,
+        Outcome::Contained,
+        "{:?}",
+        report.summary
+    );
+}
+
 /// A public bucket, a store, and a proxy between the engine and the stand-in.
 struct World {
     endpoint: String,
@@ -699,6 +836,7 @@ impl World {
             stack_mode: self.stack_mode,
             own: &self.own,
             operator,
+            confirmed: None,
             clock: Timestamp::now,
             deadline: Timestamp::now().saturating_add(time).unwrap(),
         }

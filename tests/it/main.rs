@@ -2,9 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod cli;
+mod decide;
 mod engine;
 mod finding;
 mod lambda;
 mod policy;
+mod properties;
+mod rollback;
 mod stand_in;
 mod store;
+mod tidy;

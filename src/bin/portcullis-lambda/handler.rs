@@ -204,6 +204,7 @@ impl Function {
             stack_mode: self.options.mode,
             own: &self.own,
             operator,
+            confirmed: None,
             clock: Timestamp::now,
             deadline,
         }

@@ -1,0 +1,250 @@
+//! The command line's words.
+
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use portcullis::settings::SettingKind;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, or nothing to do
+  1  could not finish
+  2  the command line is not understood, or needs --yes or --confirm
+  3  the policy, event, record or facts are not valid
+  4  changes are pending (plan --detailed-exitcode)
+  5  finished, but partly, or a guard withheld a measure
+Of several findings the worst counts: 1 before 3, 5, 4 and 0.";
+
+const ABOUT: &str = "Contains an S3 bucket when Amazon GuardDuty raises a finding: \
+narrowly, reversibly, on the record, and only as the policy file allows.";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, about = ABOUT, after_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What every verb takes.
+#[derive(Debug, Group)]
+pub(crate) struct Global {
+    /// How results are printed. JSON carries "version": 1
+    #[arg(
+        long,
+        global = true,
+        display_order = 900,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT"
+    )]
+    pub(crate) output: Output,
+    /// Whether to color; auto follows NO_COLOR, FORCE_COLOR and the terminal, in this order
+    #[arg(
+        long,
+        global = true,
+        display_order = 900,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN"
+    )]
+    pub(crate) color: Color,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Write the built-in policy, commented, and its JSON Schema
+    Init(Init),
+    /// Check a policy file and show every mistake in its place
+    Validate(Validate),
+    /// Say what a finding means and what the policy says to it, without AWS
+    Explain(Explain),
+    /// Show what apply would do about a finding; reads AWS and changes nothing
+    Plan(Plan),
+    /// Contain what a finding names: show the plan, ask, store the evidence, change, read back
+    Apply(Apply),
+    /// Undo what a record did, for what is still as it was left
+    Rollback(Rollback),
+    /// List the records, newest first
+    Records(Records),
+    /// Tell what was found, decided and done
+    Show(Show),
+    /// List what a rule can ask for
+    Measures,
+    /// Print the JSON Schema of the policy file
+    Schema,
+    /// Print a completion script
+    Completions(Completions),
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Init {
+    /// Where to write it; the schema goes beside it. An existing file is never overwritten
+    #[arg(default_value = "policy.yaml")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Validate {
+    /// The policy file, or - for standard input
+    pub(crate) policy: PathBuf,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Explain {
+    /// A file with GuardDuty findings as JSON, in any wrapping, or - for standard input
+    pub(crate) event: PathBuf,
+    /// The target's settings as JSON: a record, or what it holds under "before"
+    #[arg(long, value_name = "FILE")]
+    pub(crate) facts: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Plan {
+    /// A file with GuardDuty findings as JSON, in any wrapping, or - for standard input
+    pub(crate) event: PathBuf,
+    /// Exit with 4 when changes are pending
+    #[arg(long)]
+    pub(crate) detailed_exitcode: bool,
+    #[command(flatten)]
+    pub(crate) deployment: Deployment,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Apply {
+    /// A file with GuardDuty findings as JSON, or - for standard input, or the id of a record
+    #[arg(value_name = "EVENT|RECORD")]
+    pub(crate) source: PathBuf,
+    /// Don't ask. A disruptive plan still needs --confirm
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Consent to the plan of this bucket (or account id), disruptive measures included; may be repeated
+    #[arg(long, value_name = "BUCKET")]
+    pub(crate) confirm: Vec<String>,
+    #[command(flatten)]
+    pub(crate) deployment: Deployment,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Rollback {
+    /// The id of the record, as `portcullis records` lists it
+    pub(crate) record: String,
+    /// Put this setting back although somebody changed it since; may be repeated
+    #[arg(long, value_name = "SETTING", value_parser = setting())]
+    pub(crate) force_setting: Vec<SettingKind>,
+    /// Don't ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) roles: RoleArgs,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Records {
+    /// How many to list
+    #[arg(long, default_value_t = 50, value_name = "NUMBER")]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Show {
+    /// The id of the record, as `portcullis records` lists it
+    pub(crate) record: String,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Completions {
+    /// Which shell
+    pub(crate) shell: Shell,
+}
+
+/// Everything that says how AWS is reached and what is allowed there.
+#[derive(Debug, Clone, Group)]
+pub(crate) struct Deployment {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    #[command(flatten)]
+    pub(crate) roles: RoleArgs,
+}
+
+#[derive(Debug, Clone, Group)]
+pub(crate) struct RoleArgs {
+    /// Name of the role to assume in accounts other than the credentials' own
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "PORTCULLIS_MEMBER_ROLE",
+        hide_env_values = true
+    )]
+    pub(crate) member_role: Option<String>,
+    /// ARN of the deployed function's role, which every Deny then spares
+    #[arg(
+        long,
+        value_name = "ARN",
+        env = "PORTCULLIS_ROLE_ARN",
+        hide_env_values = true
+    )]
+    pub(crate) role_arn: Option<String>,
+}
+
+#[derive(Debug, Clone, Group)]
+pub(crate) struct StoreArgs {
+    /// Where records are kept: s3://bucket[/prefix], or a folder
+    #[arg(
+        long,
+        value_name = "PLACE",
+        env = "PORTCULLIS_STORE",
+        hide_env_values = true,
+        default_value = crate::session::DEFAULT_STORE
+    )]
+    pub(crate) store: String,
+}
+
+#[derive(Debug, Clone, Group)]
+pub(crate) struct PolicyArgs {
+    /// The policy: a file, s3://bucket/key or built-in [default: policy.yaml in the store, else built-in]
+    #[arg(
+        long,
+        value_name = "POLICY",
+        env = "PORTCULLIS_POLICY",
+        hide_env_values = true
+    )]
+    pub(crate) policy: Option<String>,
+}
+
+fn setting() -> impl TypedValueParser<Value = SettingKind> {
+    PossibleValuesParser::new(SettingKind::WORDS).try_map(|word| {
+        SettingKind::from_word(&word).ok_or_else(|| format!("{word} is not a setting"))
+    })
+}

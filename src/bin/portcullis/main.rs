@@ -1,0 +1,64 @@
+//! The command line: the same engine as the deployed function, in a person's hands.
+
+mod apply;
+mod args;
+mod ask;
+mod entry;
+mod exit;
+mod explain;
+mod init;
+mod input;
+mod out;
+mod outcome;
+mod plan;
+mod records;
+mod reference;
+mod rollback;
+mod session;
+mod validate;
+
+use clap::Parser;
+
+use args::{Args, Verb};
+use exit::{Exit, Failure};
+use out::Out;
+
+fn main() -> Exit {
+    let args = Args::parse();
+    let mut out = Out::new(args.global.output, args.global.color);
+    match run(args.verb, &mut out) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            out.error(&failure.message);
+            failure.exit
+        }
+    }
+}
+
+fn run(verb: Verb, out: &mut Out) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Init(args) => init::run(&args, out),
+        Verb::Validate(args) => validate::run(&args, out),
+        Verb::Measures => reference::measures(out),
+        Verb::Schema => reference::schema(out),
+        Verb::Completions(args) => reference::completions(&args, out),
+        Verb::Explain(args) => on_runtime(explain::run(&args, out)),
+        Verb::Plan(args) => on_runtime(plan::run(&args, out)),
+        Verb::Apply(args) => on_runtime(apply::run(&args, out)),
+        Verb::Rollback(args) => on_runtime(rollback::run(&args, out)),
+        Verb::Records(args) => on_runtime(records::list(&args, out)),
+        Verb::Show(args) => on_runtime(records::show(&args, out)),
+    }
+}
+
+/// One thread is enough for a person's command, whose time is spent waiting for AWS.
+fn on_runtime(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| {
+        Failure::failed(format!("the asynchronous runtime cannot start: {error}"))
+    })?;
+    session::log_to_stderr();
+    runtime.block_on(work)
+}

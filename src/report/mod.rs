@@ -1,0 +1,109 @@
+//! What people read: plans, incidents and rollbacks as text.
+//!
+//! Every function here is pure and takes the very value that `--output json` prints, so that the two can never say
+//! different things. Symbols always go with color, because color is not always there and not everybody sees it.
+
+mod changes;
+mod difference;
+mod header;
+mod incident;
+mod plan;
+mod rollback;
+mod untrusted;
+
+use anstyle::{AnsiColor, Color, Effects};
+
+pub use changes::changes;
+pub use incident::{Account, Explanation, account, explanation};
+pub use plan::{Planned, plan};
+pub use rollback::{Undo, undo};
+pub use untrusted::{LINE, shown};
+
+/// How text is dressed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Style {
+    /// Whether escape sequences for color may be written.
+    pub color: bool,
+}
+
+/// What happens to a thing, as its symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Symbol {
+    Add,
+    Remove,
+    Change,
+    Attention,
+}
+
+impl Style {
+    /// Text that a reader looks for first.
+    pub fn strong(self, text: &str) -> String {
+        self.paint(anstyle::Style::new().bold(), text)
+    }
+
+    /// Text that explains and can be passed over.
+    pub fn faint(self, text: &str) -> String {
+        self.paint(anstyle::Style::new().effects(Effects::DIMMED), text)
+    }
+
+    /// Text about something that went as it should.
+    pub fn good(self, text: &str) -> String {
+        self.colored(AnsiColor::Green, text)
+    }
+
+    /// Text about something that did not happen, or should be looked at.
+    pub fn doubtful(self, text: &str) -> String {
+        self.colored(AnsiColor::Yellow, text)
+    }
+
+    /// Text about something that went wrong.
+    pub fn bad(self, text: &str) -> String {
+        self.colored(AnsiColor::Red, text)
+    }
+
+    pub(crate) fn symbol(self, symbol: Symbol) -> String {
+        match symbol {
+            Symbol::Add => self.good("+"),
+            Symbol::Remove => self.bad("-"),
+            Symbol::Change => self.doubtful("~"),
+            Symbol::Attention => self.doubtful("!"),
+        }
+    }
+
+    fn colored(self, color: AnsiColor, text: &str) -> String {
+        self.paint(
+            anstyle::Style::new().fg_color(Some(Color::Ansi(color))),
+            text,
+        )
+    }
+
+    fn paint(self, style: anstyle::Style, text: &str) -> String {
+        if self.color {
+            format!("{style}{text}{style:#}")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// `one change`, `2 changes`.
+pub fn count(number: usize, thing: &str) -> String {
+    match number {
+        1 => format!("one {thing}"),
+        _ => format!("{number} {thing}s"),
+    }
+}
+
+/// The longest of some texts, in characters, for columns.
+pub(crate) fn widest<'a>(texts: impl IntoIterator<Item = &'a str>) -> usize {
+    texts
+        .into_iter()
+        .map(|text| text.chars().count())
+        .max()
+        .unwrap_or(0)
+}
+
+/// Text with spaces behind, so that the next column lines up. Escape sequences come after, for they have no width.
+pub(crate) fn padded(text: &str, width: usize) -> String {
+    format!("{text:width$}")
+}
