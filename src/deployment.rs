@@ -134,6 +134,7 @@ pub struct PolicySource {
 
 #[derive(Debug, Clone)]
 struct Last {
+    at: Timestamp,
     etag: Option<String>,
     policy: Arc<Policy>,
     invalid: Option<Invalid>,
@@ -180,6 +181,12 @@ pub enum PolicySourceError {
 }
 
 impl PolicySource {
+    /// The policy that served last, and when the store was asked for it; none before the first time.
+    pub async fn last(&self) -> Option<(Arc<Policy>, Timestamp)> {
+        let last = self.last.lock().await;
+        last.as_ref().map(|last| (last.policy.clone(), last.at))
+    }
+
     /// The policy that serves now.
     ///
     /// No file at all means the built-in policy. A file that is not valid leaves the last valid one serving; where this
@@ -196,8 +203,9 @@ impl PolicySource {
         let known = last.as_ref().and_then(|last| last.etag.clone());
         let (name, place, fetched) = fetch(options, store, config, known.as_deref()).await?;
         let next = match (fetched, last.take()) {
-            (Fetched::Unchanged, Some(last)) => last,
+            (Fetched::Unchanged, Some(last)) => Last { at: now, ..last },
             (Fetched::Unchanged | Fetched::Absent, _) => Last {
+                at: now,
                 etag: None,
                 policy: Arc::new(Policy::built_in()),
                 invalid: None,
@@ -206,11 +214,13 @@ impl PolicySource {
                 let (policy, errors) = parse(&name, &object.bytes, now);
                 match (policy, last) {
                     (Some(policy), _) => Last {
+                        at: now,
                         etag: Some(object.etag),
                         policy: Arc::new(policy),
                         invalid: None,
                     },
                     (None, last) => Last {
+                        at: now,
                         etag: Some(object.etag),
                         policy: last
                             .map_or_else(|| Arc::new(Policy::built_in()), |last| last.policy),

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -64,11 +65,19 @@ pub async fn load_config() -> SdkConfig {
         .operation_attempt_timeout(ATTEMPT)
         .operation_timeout(OPERATION)
         .build();
-    aws_config::defaults(BehaviorVersion::latest())
+    let loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
-        .timeout_config(timeouts)
-        .load()
-        .await
+        .timeout_config(timeouts);
+    // The default chain builds an STS client before it asks the environment, which on Lambda always has the answer.
+    match std::env::var_os("AWS_LAMBDA_RUNTIME_API") {
+        Some(_) => {
+            loader
+                .credentials_provider(EnvironmentVariableCredentialsProvider::new())
+                .load()
+                .await
+        }
+        None => loader.load().await,
+    }
 }
 
 impl Aws {

@@ -14,6 +14,7 @@ mod undo;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use futures_util::StreamExt;
+use futures_util::future::{BoxFuture, OptionFuture, Shared};
 use jiff::{SignedDuration, Timestamp};
 
 pub use report::{Report, Summary};
@@ -53,11 +54,17 @@ pub struct Engine<'a> {
     pub operator: Option<&'a str>,
     /// The plans that an operator was shown and confirmed: no other is carried out. None where nobody was asked.
     pub confirmed: Option<&'a [&'a Record]>,
+    /// Whether `policy` is still the one that serves, where that is being asked at the same time. Nothing is written
+    /// before it is answered.
+    pub policy_stands: Option<PolicyStands<'a>>,
     /// The clock.
     pub clock: fn() -> Timestamp,
     /// When the work must be done; leases end with it.
     pub deadline: Timestamp,
 }
+
+/// The answer to whether the policy still serves, asked once for all targets.
+pub type PolicyStands<'a> = Shared<BoxFuture<'a, bool>>;
 
 /// What kept a target from being worked on to its end.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +87,9 @@ pub enum EngineError {
     /// A name in the event cannot be part of a key of the store.
     #[error("nothing was changed: {0}")]
     Key(#[from] KeyError),
+    /// The policy in hand is not the one that serves any more.
+    #[error("nothing was changed: the policy was replaced meanwhile; deliver the event again")]
+    PolicyReplaced,
     /// An operator confirmed another plan.
     #[error(
         "nothing was changed: the target has changed since the plan was shown; look at it again, then apply"
@@ -105,7 +115,7 @@ impl EngineError {
             Self::Evidence(error) | Self::Result(error) | Self::Store(error) => {
                 error.is_transient()
             }
-            Self::Observe(_) | Self::Unstable => true,
+            Self::Observe(_) | Self::PolicyReplaced | Self::Unstable => true,
             Self::Key(_) | Self::NotAsShown | Self::Unleased => false,
         }
     }
@@ -314,14 +324,18 @@ impl Engine<'_> {
             .into_iter()
             .collect(),
         };
-        let (held, released, exceeded, observed) = futures_util::join!(
+        let (held, released, exceeded, stands, observed) = futures_util::join!(
             self.lease(finding, &guess, lease && !blind),
             self.released(finding, &guess, lease),
             self.exceeded(finding, target, lease),
+            OptionFuture::from(self.policy_stands.clone()),
             observe::observe_at_home(self.aws, &guess, &kinds)
         );
         let lease = held?;
         let look = async {
+            if stands == Some(false) {
+                return Err(EngineError::PolicyReplaced);
+            }
             if self.operator.is_none() {
                 stops.extend(released?);
                 stops.extend(exceeded?);
@@ -350,10 +364,8 @@ impl Engine<'_> {
                 lease,
             }),
             Err(error) => {
-                if let Some(Err(lost)) = futures_util::future::OptionFuture::from(
-                    lease.map(|lease| lease.release(self.store)),
-                )
-                .await
+                if let Some(Err(lost)) =
+                    OptionFuture::from(lease.map(|lease| lease.release(self.store))).await
                 {
                     tracing::warn!(error = %lost, "the lease could not be released and will expire");
                 }

@@ -656,6 +656,7 @@ async fn an_account_is_closed_and_opened_again() {
         own: &own,
         operator: None,
         confirmed: None,
+        policy_stands: None,
         clock: Timestamp::now,
         deadline: Timestamp::now()
             .saturating_add(SignedDuration::from_secs(30))
@@ -837,6 +838,7 @@ impl World {
             own: &self.own,
             operator,
             confirmed: None,
+            policy_stands: None,
             clock: Timestamp::now,
             deadline: Timestamp::now().saturating_add(time).unwrap(),
         }

@@ -123,6 +123,7 @@ async fn an_invalid_policy_never_takes_effect_and_the_last_valid_one_serves() {
     let world = World::new("lambda-policy", "enforce").await;
     // The function has its first policy by the time it answers at all.
     world.function.invoke(&json!({"detail-type": "GuardDuty Runtime Protection Healthy", "source": "aws.guardduty", "detail": {"a": 1}}));
+    tokio::time::sleep(Duration::from_secs(6)).await;
     world.put_policy("version: 1\nmode: enforce\n").await;
     let answer = world.function.invoke(&world.event());
     assert_eq!(
@@ -144,6 +145,37 @@ async fn an_invalid_policy_never_takes_effect_and_the_last_valid_one_serves() {
     };
     let answer = fresh.function.invoke(&fresh.event());
     assert_eq!(answer.response()["records"][0]["mode"], "observe");
+}
+
+#[tokio::test]
+async fn a_new_policy_serves_the_next_event_and_the_old_one_writes_nothing_more() {
+    let world = World::new("lambda-new-policy", "enforce").await;
+    let healthy = json!({"detail-type": "GuardDuty Runtime Protection Healthy", "source": "aws.guardduty", "detail": {"a": 1}});
+    world.function.invoke(&healthy);
+    // Longer than what initialization fetched counts as fresh.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    world
+        .put_policy(&POLICY.replace("mode: enforce", "mode: observe"))
+        .await;
+    let answer = world.function.invoke(&world.event());
+    assert_eq!(
+        answer.response()["records"][0]["outcome"],
+        "withheld",
+        "{answer:?}"
+    );
+    assert_eq!(
+        stranger_gets(&world.endpoint, &world.bucket, "report.csv"),
+        200
+    );
+
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    world.put_policy(POLICY).await;
+    let answer = world.function.invoke(&world.event());
+    assert_eq!(
+        answer.response()["records"][0]["outcome"],
+        "contained",
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]

@@ -3,15 +3,18 @@
 //! Whatever is not settled (an event that cannot be read, a lease that could not be had, a change that may succeed later)
 //! fails the invocation, so that Lambda delivers the event again and, in the end, puts it on the dead-letter queue.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_config::SdkConfig;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use portcullis::aws::{self, Aws};
 use portcullis::classification::Own;
 use portcullis::deployment::{Options, PolicySource};
-use portcullis::engine::{Engine, Report, RollbackRequest, Summary};
+use portcullis::engine::{Engine, EngineError, Report, RollbackRequest, Summary};
 use portcullis::finding::{Event, EventError, Finding, Ignored, Request, read};
 use portcullis::policy::{Mode, Policy};
 use portcullis::store::Store;
@@ -22,6 +25,10 @@ use crate::logs;
 
 /// What is kept of an invocation's time for answering.
 const MARGIN: SignedDuration = SignedDuration::from_secs(3);
+
+/// What initialization fetched need not be asked for again by the invocation that it was made for. By the wall clock: Lambda
+/// may freeze the process in between.
+const FRESH: SignedDuration = SignedDuration::from_secs(5);
 
 /// Everything that outlives an invocation. Nothing of a bucket does.
 pub(crate) struct Function {
@@ -78,8 +85,8 @@ impl Function {
             policy: PolicySource::default(),
         };
         // A failure here is not the last word: each invocation asks again, and fails by itself if it must.
-        if let Err(error) = function.serving().await {
-            tracing::warn!(%error, "no policy yet");
+        if let Err(failure) = function.serving().await {
+            tracing::warn!(error = failure.message, "no policy yet");
         }
         Ok(function)
     }
@@ -90,11 +97,7 @@ impl Function {
     ) -> Result<Response, Failure> {
         let deadline = deadline(event.context.deadline);
         let request_id = event.context.request_id;
-        let (events, policy) = (read(event.payload.get().as_bytes()), self.serving().await);
-        let policy = policy.map_err(|message| Failure {
-            kind: "PolicyUnavailable",
-            message,
-        })?;
+        let events = read(event.payload.get().as_bytes());
         let mut response = Response {
             version: 1,
             records: Vec::new(),
@@ -107,12 +110,12 @@ impl Function {
                     response.ignored.push(nothing_named(&finding, &request_id));
                     continue;
                 }
-                Ok(Event::Finding(finding)) => self.respond(&finding, &policy, deadline).await,
+                Ok(Event::Finding(finding)) => self.respond(&finding, deadline).await,
                 Ok(Event::Ignored(ignored)) => {
                     response.ignored.push(ignore(&ignored, &request_id));
                     continue;
                 }
-                Ok(Event::Request(request)) => self.operate(request, &policy, deadline).await,
+                Ok(Event::Request(request)) => self.operate(request, deadline).await,
                 Err(error) => Err(unreadable(&error)),
             };
             match done {
@@ -139,21 +142,42 @@ impl Function {
         }
     }
 
+    /// A warm function begins with the policy that it has, and asks beside the first calls whether that still serves. If it
+    /// does not, nothing has been written yet, and the work is done over with the one that does.
     async fn respond(
         &self,
         finding: &Finding,
-        policy: &Policy,
         deadline: Timestamp,
     ) -> Result<Vec<Report>, Failure> {
-        Ok(self.engine(policy, None, deadline).respond(finding).await)
+        if let Some((policy, at)) = self.policy.last().await {
+            let is_fresh = Timestamp::now().duration_since(at) < FRESH;
+            let stands: BoxFuture<'_, bool> = match is_fresh {
+                true => std::future::ready(true).boxed(),
+                false => self.still_serves(policy.clone()).boxed(),
+            };
+            let engine = Engine {
+                policy_stands: Some(stands.shared()),
+                ..self.engine(&policy, None, deadline)
+            };
+            let reports = engine.respond(finding).await;
+            if !reports
+                .iter()
+                .any(|report| matches!(report.error, Some(EngineError::PolicyReplaced)))
+            {
+                return Ok(reports);
+            }
+        }
+        let policy = self.serving().await?;
+        Ok(self.engine(&policy, None, deadline).respond(finding).await)
     }
 
-    async fn operate(
-        &self,
-        request: Request,
-        policy: &Policy,
-        deadline: Timestamp,
-    ) -> Result<Vec<Report>, Failure> {
+    async fn still_serves(&self, policy: Arc<Policy>) -> bool {
+        self.serving()
+            .await
+            .is_ok_and(|serving| Arc::ptr_eq(&serving, &policy))
+    }
+
+    async fn operate(&self, request: Request, deadline: Timestamp) -> Result<Vec<Report>, Failure> {
         let refuse = |kind, message: String| Err(Failure { kind, message });
         let (id, apply) = match request {
             Request::Apply { record } => (record, true),
@@ -169,12 +193,13 @@ impl Function {
             let message = "this deployment is in observe mode and may not change a bucket; deploy it with Mode=enforce, or use the command line".to_owned();
             return refuse("ObserveMode", message);
         }
+        let policy = self.serving().await?;
         let loaded = Engine::load(&self.store, &id).await;
         let record = loaded.map_err(|error| Failure {
             kind: "NoRecord",
             message: error.to_string(),
         })?;
-        let engine = self.engine(policy, Some("direct invocation"), deadline);
+        let engine = self.engine(&policy, Some("direct invocation"), deadline);
         if apply {
             let finding = Finding {
                 targets: vec![record.target],
@@ -205,17 +230,21 @@ impl Function {
             own: &self.own,
             operator,
             confirmed: None,
+            policy_stands: None,
             clock: Timestamp::now,
             deadline,
         }
     }
 
-    async fn serving(&self) -> Result<std::sync::Arc<Policy>, String> {
+    async fn serving(&self) -> Result<Arc<Policy>, Failure> {
         let serving = self
             .policy
             .current(&self.options, &self.store, &self.config, Timestamp::now())
             .await;
-        let serving = serving.map_err(|error| error.to_string())?;
+        let serving = serving.map_err(|error| Failure {
+            kind: "PolicyUnavailable",
+            message: error.to_string(),
+        })?;
         if let Some(invalid) = &serving.invalid {
             tracing::error!(
                 place = invalid.place,

@@ -72,6 +72,7 @@ impl Session {
             own: &self.caller.own,
             operator: Some(&self.caller.arn),
             confirmed: None,
+            policy_stands: None,
             clock: Timestamp::now,
             deadline: now.saturating_add(OPERATOR_TIME).unwrap_or(now),
         }
