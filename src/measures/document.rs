@@ -69,7 +69,7 @@ pub(super) fn replace_policy(amended: PolicyDocument, desired: &mut Settings) ->
     };
     if amended.is_public() && kinds.iter().any(refuses) {
         let why = "BlockPublicPolicy is on and the policy would still admit everybody, so S3 would refuse it; add \
-                   remove-public-grants to the rule";
+                   remove-public-grants to the rule, or take the public statements out by hand";
         return Err(Stop::new(Guard::PublicPolicyRefused, why));
     }
     desired.set(SettingKind::BucketPolicy, Document::BucketPolicy(amended));

@@ -155,3 +155,34 @@ Discovery:S3/AnomalousBehavior                                        2.0  role 
 UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS  8.0  role       stolen-identity
 Policy:IAMUser/RootCredentialUsage                                    2.0  role       other-identity
 Impact:S3/SomethingNew                                                2.0  role       everything-else";
+
+#[test]
+fn the_schema_of_the_docs_is_the_one_of_the_program() {
+    let file = include_str!("../../../docs/policy.schema.json");
+    let kept: serde_json::Value = serde_json::from_str(file).unwrap();
+    assert_eq!(kept, policy::schema(), "run `make schema`");
+}
+
+/// Rules that the documentation shows are rules that load.
+#[test]
+fn every_rule_of_the_readme_loads() {
+    let readme = include_str!("../../../README.md");
+    let snippets: Vec<&str> = readme
+        .split("```yaml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert!(!snippets.is_empty());
+    for snippet in snippets {
+        let rules: String = snippet.lines().map(|line| format!("  {line}\n")).collect();
+        let head = "version: 1\nmode: enforce\nbreak-glass: [\"arn:aws:iam::*:role/SecurityBreakGlass\"]\nrules:\n";
+        let text = format!("{head}{rules}  - id: everything-else\n    measures: []\n");
+        let loaded = policy::load("README.md", &text, jiff::civil::date(2026, 3, 1));
+        assert_eq!(
+            loaded.diagnostics,
+            [],
+            "{}",
+            policy::render(&loaded.diagnostics, &text, false)
+        );
+    }
+}
