@@ -17,6 +17,8 @@ words! {
         NoActor = "no-actor",
         /// The finding names no address that could be denied.
         NoAddress = "no-address",
+        /// The finding names no object that could be denied.
+        NoObject = "no-object",
         /// The actor is Portcullis itself.
         OwnActivity = "own-activity",
         /// The finding is a sample.

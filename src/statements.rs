@@ -1,8 +1,8 @@
 //! The Deny statements that Portcullis writes, and how a later finding merges into them.
 //!
 //! One shape serves every measure: Principal is always `"*"` (a principal that is deleted later would make the whole policy
-//! unwritable), the bucket and its objects are both named, conditions say whom it hits, and every statement spares
-//! break-glass and Portcullis's own role. A statement with our Sid that is not of this shape was changed by somebody else:
+//! unwritable), the bucket and its objects are both named (or single objects), conditions say what it hits, and every
+//! statement spares break-glass and Portcullis's own role. A statement with our Sid that is not of this shape was changed by somebody else:
 //! it counts as foreign and is left alone.
 
 use std::collections::BTreeSet;
@@ -21,31 +21,68 @@ pub struct Deny {
     pub sid: String,
     /// The actions denied.
     pub actions: BTreeSet<String>,
-    /// Whom it hits; none hits everybody who is not spared.
+    /// What the finding adds; none hits everybody who is not spared.
     pub hits: Option<Hits>,
+    /// What must hold besides, as the measure's parameters have it. Statements that differ in it stand side by side, so that
+    /// a request passes only if it passes each.
+    pub only: Vec<Test>,
     /// Whether AWS services acting for themselves (log delivery, CloudTrail, CloudFront) are spared.
     pub spare_services: bool,
     /// Patterns of `aws:PrincipalArn` that it never hits: break-glass and Portcullis itself.
     pub spared: BTreeSet<String>,
 }
 
-/// A condition that a request must meet to be denied.
+/// Values that a later finding adds to: of a condition key, or the objects in Resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hits {
-    /// The condition operator, such as `StringLike`.
-    pub operator: &'static str,
-    /// The condition key, such as `aws:userid`.
-    pub key: &'static str,
-    /// The values; a later finding adds to them.
+    /// What the values are compared with.
+    pub by: By,
+    /// The values.
     pub values: BTreeSet<String>,
 }
 
-/// The keys that our statements test, with the operator each is tested by.
-const HITS: [(&str, &str); 4] = [
+/// What the values of a statement are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// A condition: operator and key.
+    Condition(&'static str, &'static str),
+    /// The object asked for, by its ARN.
+    Object,
+}
+
+/// A condition with fixed values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Test {
+    /// The condition operator.
+    pub operator: &'static str,
+    /// The condition key.
+    pub key: &'static str,
+    /// The values.
+    pub values: BTreeSet<String>,
+}
+
+/// The conditions whose values accumulate.
+const HITS: [(&str, &str); 5] = [
     ("StringLike", "aws:userid"),
     ("StringEquals", "aws:PrincipalAccount"),
     ("StringEquals", "aws:PrincipalType"),
     ("IpAddress", "aws:SourceIp"),
+    (
+        "StringEquals",
+        "s3:ExistingObjectTag/GuardDutyMalwareScanStatus",
+    ),
+];
+
+/// The conditions that parameters set.
+const TESTS: [(&str, &str); 8] = [
+    ("StringNotEquals", "aws:PrincipalOrgID"),
+    ("StringNotEquals", "aws:PrincipalAccount"),
+    ("NotIpAddress", "aws:SourceIp"),
+    ("StringNotEquals", "aws:SourceVpce"),
+    ("StringNotEquals", "aws:SourceVpc"),
+    ("BoolIfExists", "aws:ViaAWSService"),
+    ("StringEqualsIgnoreCase", "s3:authType"),
+    ("NumericGreaterThan", "s3:signatureAge"),
 ];
 
 const SPARED: (&str, &str) = ("ArnNotLike", "aws:PrincipalArn");
@@ -54,21 +91,39 @@ const SERVICES: (&str, &str) = ("BoolIfExists", "aws:PrincipalIsAWSService");
 impl Deny {
     /// The statement for a bucket, as it is written.
     pub fn statement(&self, bucket_arn: &str) -> Statement {
-        let mut condition = Map::new();
-        if let Some(hits) = &self.hits {
-            condition.insert(hits.operator.into(), json!({ hits.key: hits.values }));
+        let mut condition: Map<String, Value> = Map::new();
+        let mut test = |operator: &str, key: &str, values: Value| {
+            let keys = condition.entry(operator).or_insert_with(|| json!({}));
+            if let Value::Object(keys) = keys {
+                keys.insert(key.to_owned(), values);
+            }
+        };
+        let mut resource = json!([bucket_arn, format!("{bucket_arn}/*")]);
+        match &self.hits {
+            Some(Hits {
+                by: By::Condition(operator, key),
+                values,
+            }) => test(operator, key, json!(values)),
+            Some(Hits {
+                by: By::Object,
+                values,
+            }) => resource = json!(values),
+            None => {}
         }
-        condition.insert(SPARED.0.into(), json!({ SPARED.1: self.spared }));
+        for only in &self.only {
+            test(only.operator, only.key, json!(only.values));
+        }
+        test(SPARED.0, SPARED.1, json!(self.spared));
         if self.spare_services {
             // `Bool` alone would spare anonymous callers, for whom the key is absent.
-            condition.insert(SERVICES.0.into(), json!({ SERVICES.1: "false" }));
+            test(SERVICES.0, SERVICES.1, json!("false"));
         }
         Statement::new(json!({
             "Sid": self.sid,
             "Effect": "Deny",
             "Principal": "*",
             "Action": self.actions,
-            "Resource": [bucket_arn, format!("{bucket_arn}/*")],
+            "Resource": resource,
             "Condition": condition,
         }))
     }
@@ -77,12 +132,40 @@ impl Deny {
     pub fn parse(statement: &Statement, bucket_arn: &str) -> Option<Self> {
         let sid = statement.sid().filter(|sid| sid.starts_with(SID_PREFIX))?;
         let condition = statement.value().get("Condition")?.as_object()?;
-        let hits = HITS.iter().find_map(|&(operator, key)| {
-            let values = set(condition.get(operator)?.get(key)?);
-            Some(Hits {
+        // The case of a condition key has no meaning.
+        let values = |operator: &str, key: &str| {
+            let keys = condition.get(operator)?.as_object()?;
+            keys.iter()
+                .find(|(other, _)| other.eq_ignore_ascii_case(key))
+                .map(|(_, values)| set(values))
+        };
+        let objects = statement.list("Resource");
+        let hits = match objects.contains(&bucket_arn) {
+            true => HITS.iter().find_map(|&(operator, key)| {
+                Some(Hits {
+                    by: By::Condition(operator, key),
+                    values: values(operator, key)?,
+                })
+            }),
+            false => {
+                let inside = format!("{bucket_arn}/");
+                let is_object = |arn: &&str| arn.starts_with(&inside) && !arn.contains('*');
+                let values = objects
+                    .into_iter()
+                    .filter(is_object)
+                    .map(str::to_owned)
+                    .collect();
+                Some(Hits {
+                    by: By::Object,
+                    values,
+                })
+            }
+        };
+        let tests = TESTS.iter().filter_map(|&(operator, key)| {
+            Some(Test {
                 operator,
                 key,
-                values,
+                values: values(operator, key)?,
             })
         });
         let deny = Self {
@@ -93,8 +176,9 @@ impl Deny {
                 .map(str::to_owned)
                 .collect(),
             hits,
-            spare_services: condition.contains_key(SERVICES.0),
-            spared: set(condition.get(SPARED.0)?.get(SPARED.1)?),
+            only: tests.collect(),
+            spare_services: values(SERVICES.0, SERVICES.1).is_some(),
+            spared: values(SPARED.0, SPARED.1)?,
         };
         (deny.statement(bucket_arn) == *statement).then_some(deny)
     }
@@ -141,7 +225,7 @@ impl Deny {
         (!values.is_empty()).then(|| Self {
             hits: Some(Hits {
                 values,
-                ..hits.clone()
+                by: hits.by,
             }),
             ..self.clone()
         })
@@ -170,11 +254,12 @@ impl Deny {
     }
 
     fn is_mergeable(&self, other: &Self) -> bool {
-        let key = |deny: &Self| deny.hits.as_ref().map(|hits| (hits.operator, hits.key));
+        let by = |deny: &Self| deny.hits.as_ref().map(|hits| hits.by);
         self.base_sid() == other.base_sid()
             && self.actions == other.actions
             && self.spare_services == other.spare_services
-            && key(self) == key(other)
+            && self.only == other.only
+            && by(self) == by(other)
     }
 
     fn merged(&self, other: &Self) -> Self {

@@ -9,7 +9,7 @@ use super::document::add_deny;
 use super::{Context, Disposition, Info, Stop, Tactic};
 use crate::guard::Guard;
 use crate::settings::{SettingKind, Settings};
-use crate::statements::{Deny, Hits};
+use crate::statements::{By, Deny, Hits};
 
 pub(super) const INFO: Info = Info {
     name: "deny-source-ip",
@@ -68,10 +68,10 @@ pub(super) fn amend(context: &Context, desired: &mut Settings) -> Result<Vec<Str
         sid: "PortcullisDenySourceIp".to_owned(),
         actions: BTreeSet::from(["s3:*".to_owned()]),
         hits: Some(Hits {
-            operator: "IpAddress",
-            key: "aws:SourceIp",
+            by: By::Condition("IpAddress", "aws:SourceIp"),
             values: denied,
         }),
+        only: Vec::new(),
         spare_services: false,
         spared: context.spared.clone(),
     };

@@ -53,15 +53,6 @@ pub(super) fn amend(
         Access::Writes => "PortcullisIsolateWrites",
         Access::All => "PortcullisIsolateAll",
     };
-    let mut spared = context.spared.clone();
-    // GuardDuty's and Macie's own roles are roles of the account, not service principals.
-    let service_linked = context.bucket.map(|bucket| {
-        format!(
-            "arn:{}:iam::{}:role/aws-service-role/*",
-            context.finding.partition, bucket.account
-        )
-    });
-    spared.extend(service_linked);
     let deny = Deny {
         sid: sid.to_owned(),
         actions: actions
@@ -69,8 +60,9 @@ pub(super) fn amend(
             .map(str::to_owned)
             .collect::<BTreeSet<_>>(),
         hits: None,
+        only: Vec::new(),
         spare_services: true,
-        spared,
+        spared: context.spared_with_service_linked(),
     };
     add_deny(&deny, &bucket_arn, context, desired)?;
     Ok(Vec::new())

@@ -8,13 +8,20 @@
 mod block_account_public_access;
 mod block_public_access;
 mod deny_actor;
+mod deny_outside;
+mod deny_presigned_urls;
 mod deny_source_ip;
 mod document;
+mod freeze_configuration;
 mod isolate;
+mod quarantine_object;
 mod remove_public_grants;
+mod restrict_network;
+mod who;
 
 use std::collections::BTreeSet;
 
+use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +57,43 @@ pub enum Measure {
     },
     /// Denies the finding's remote addresses.
     DenySourceIp {},
+    /// Denies principals outside the organizations and accounts named; without them, outside what `trusted` names.
+    DenyOutside {
+        /// Organization ids.
+        #[serde(default)]
+        organizations: Vec<String>,
+        /// Account ids; the bucket's own account is always inside.
+        #[serde(default)]
+        accounts: Vec<String>,
+    },
+    /// Denies what comes by none of the ways named.
+    RestrictNetwork {
+        /// Ids of VPC endpoints.
+        #[serde(default)]
+        vpc_endpoints: Vec<String>,
+        /// Ids of VPCs that have an endpoint for S3.
+        #[serde(default)]
+        vpcs: Vec<String>,
+        /// Networks on the internet.
+        #[serde(default)]
+        #[schemars(with = "Vec<String>")]
+        cidrs: Vec<IpNet>,
+    },
+    /// Denies links that were signed before.
+    DenyPresignedUrls {
+        /// Denies only signatures older than this, such as `10m`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Age")]
+        older_than: Option<Age>,
+    },
+    /// Denies changes of the bucket's settings.
+    FreezeConfiguration {
+        /// Whom.
+        #[serde(default, rename = "for")]
+        whom: Whom,
+    },
+    /// Denies reads of the finding's objects, and of objects that GuardDuty has tagged as a threat.
+    QuarantineObject {},
     /// Denies everybody but break-glass, Portcullis and AWS services.
     Isolate {
         /// Which actions are denied.
@@ -135,6 +179,19 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Whom a Deny to everybody spares: also GuardDuty's and Macie's own roles, which are roles of the account and not
+    /// service principals.
+    fn spared_with_service_linked(&self) -> BTreeSet<String> {
+        let partition = &self.finding.partition;
+        let roles = self.bucket.map(|bucket| {
+            format!(
+                "arn:{partition}:iam::{}:role/aws-service-role/*",
+                bucket.account
+            )
+        });
+        self.spared.iter().cloned().chain(roles).collect()
+    }
+
     fn bucket_arn(&self) -> Result<String, Stop> {
         match self.bucket {
             Some(bucket) => Ok(bucket.arn(&self.finding.partition)),
@@ -157,6 +214,20 @@ impl Measure {
                 scope: Scope::default(),
             },
             Measure::DenySourceIp {},
+            Measure::DenyOutside {
+                organizations: Vec::new(),
+                accounts: Vec::new(),
+            },
+            Measure::RestrictNetwork {
+                vpc_endpoints: Vec::new(),
+                vpcs: Vec::new(),
+                cidrs: Vec::new(),
+            },
+            Measure::DenyPresignedUrls { older_than: None },
+            Measure::FreezeConfiguration {
+                whom: Whom::default(),
+            },
+            Measure::QuarantineObject {},
             Measure::Isolate {
                 access: Access::default(),
             },
@@ -173,6 +244,11 @@ impl Measure {
             Measure::RemovePublicGrants {} => &remove_public_grants::INFO,
             Measure::DenyActor { .. } => &deny_actor::INFO,
             Measure::DenySourceIp {} => &deny_source_ip::INFO,
+            Measure::DenyOutside { .. } => &deny_outside::INFO,
+            Measure::RestrictNetwork { .. } => &restrict_network::INFO,
+            Measure::DenyPresignedUrls { .. } => &deny_presigned_urls::INFO,
+            Measure::FreezeConfiguration { .. } => &freeze_configuration::INFO,
+            Measure::QuarantineObject {} => &quarantine_object::INFO,
             Measure::Isolate { .. } => &isolate::INFO,
         }
     }
@@ -202,6 +278,22 @@ impl Measure {
             Measure::RemovePublicGrants {} => remove_public_grants::amend(context, desired),
             Measure::DenyActor { scope } => deny_actor::amend(*scope, context, desired),
             Measure::DenySourceIp {} => deny_source_ip::amend(context, desired),
+            Measure::DenyOutside {
+                organizations,
+                accounts,
+            } => deny_outside::amend(organizations, accounts, context, desired),
+            Measure::RestrictNetwork {
+                vpc_endpoints,
+                vpcs,
+                cidrs,
+            } => restrict_network::amend(vpc_endpoints, vpcs, cidrs, context, desired),
+            Measure::DenyPresignedUrls { older_than } => {
+                deny_presigned_urls::amend(*older_than, context, desired)
+            }
+            Measure::FreezeConfiguration { whom } => {
+                freeze_configuration::amend(*whom, context, desired)
+            }
+            Measure::QuarantineObject {} => quarantine_object::amend(context, desired),
             Measure::Isolate { access } => isolate::amend(*access, context, desired),
         }
     }
@@ -256,5 +348,61 @@ words! {
         Writes = "writes",
         /// Everything.
         All = "all",
+    }
+}
+words! {
+    /// Whom a measure denies.
+    #[derive(Default)]
+    Whom {
+        /// The finding's actors.
+        #[default]
+        Actor = "actor",
+        /// Everybody but break-glass, Portcullis and AWS services.
+        Everyone = "everyone",
+    }
+}
+
+/// The age of a signature, from a text such as `90s`, `10m`, `12h` or `7d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct Age {
+    seconds: u64,
+}
+
+impl Age {
+    fn milliseconds(self) -> u64 {
+        self.seconds.saturating_mul(1000)
+    }
+}
+
+impl TryFrom<String> for Age {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let refuse =
+            || format!("{text:?} is not an age: write a number and s, m, h or d, such as 10m");
+        let (number, unit) = text
+            .split_at_checked(text.len().saturating_sub(1))
+            .ok_or_else(refuse)?;
+        let factor = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3_600,
+            "d" => 86_400,
+            _ => return Err(refuse()),
+        };
+        let number: u64 = number.parse().map_err(|_| refuse())?;
+        let seconds = number
+            .checked_mul(factor)
+            .filter(|seconds| *seconds > 0)
+            .ok_or_else(refuse)?;
+        Ok(Self { seconds })
+    }
+}
+
+impl From<Age> for String {
+    fn from(age: Age) -> Self {
+        format!("{}s", age.seconds)
     }
 }

@@ -6,7 +6,7 @@ use super::{LINE, Style, Symbol, padded, shown, widest};
 use crate::settings::{
     Acl, Document, Grant, PolicyDocument, PublicAccessBlock, Setting, SettingKind, Statement,
 };
-use crate::statements::Deny;
+use crate::statements::{Deny, Test};
 
 /// How many items of a list are written out before the rest is counted.
 const LISTED: usize = 3;
@@ -166,6 +166,12 @@ fn described(statement: &Statement, bucket_arn: &str) -> String {
             Some(hits) => listed(hits.values.iter().map(|value| shown(value, LINE)), ", "),
             None => "everybody".to_owned(),
         };
+        let only = listed(deny.only.iter().map(tested), " and ");
+        let whom = if only.is_empty() {
+            whom
+        } else {
+            format!("{whom} {only}")
+        };
         let services = deny.spare_services.then(|| "AWS services".to_owned());
         let spared = listed(
             services
@@ -194,6 +200,21 @@ fn described(statement: &Statement, bucket_arn: &str) -> String {
         "{effect} {actions} to {}{conditions}",
         principals(statement)
     )
+}
+
+/// A condition of ours in words.
+fn tested(test: &Test) -> String {
+    let values = listed(test.values.iter().map(|value| shown(value, LINE)), ", ");
+    match (test.operator, test.key) {
+        (_, "aws:PrincipalOrgID") => format!("outside organization {values}"),
+        (_, "aws:PrincipalAccount") => format!("outside account {values}"),
+        (_, "aws:SourceIp") => format!("not from {values}"),
+        (_, "aws:SourceVpce" | "aws:SourceVpc") => format!("not by {values}"),
+        (_, "aws:ViaAWSService") => "not through an AWS service".to_owned(),
+        (_, "s3:authType") => format!("signed as {values}"),
+        (_, "s3:signatureAge") => format!("signed more than {values} ms before"),
+        (operator, key) => format!("where {key} {operator} {values}"),
+    }
 }
 
 fn principals(statement: &Statement) -> String {

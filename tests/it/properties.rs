@@ -12,7 +12,7 @@ use iam_rs::{Arn, Context, Decision as Verdict, IAMPolicy, IAMRequest, Principal
 use jiff::Timestamp;
 use portcullis::classification::Own;
 use portcullis::decision::{Decision, Situation, decide};
-use portcullis::finding::{Actor, Bucket, Finding, Remote, Target, UserType};
+use portcullis::finding::{Actor, Bucket, Finding, Object, Remote, Target, UserType};
 use portcullis::guard::Guard;
 use portcullis::plan::{Change, Plan};
 use portcullis::policy::{self, Mode, Policy};
@@ -21,7 +21,7 @@ use portcullis::settings::{
     Acl, Document, Grant, MAX_POLICY_BYTES, PolicyDocument, PublicAccessBlock, Setting,
     SettingKind, Settings,
 };
-use portcullis::statements::{Deny, Hits};
+use portcullis::statements::{By, Deny, Hits};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -128,7 +128,8 @@ fn nobody_who_must_put_things_right_is_locked_out() {
 #[test]
 fn the_actor_is_denied_and_nobody_else() {
     let (contained, spared) = (Cell::new(0_u32), Cell::new(0_u32));
-    check(900, |case| {
+    // Many, for only those count in which no other measure denies.
+    check(2_500, |case| {
         let asked = case.asked("deny-actor");
         let mut s3 = case.s3();
         let before = s3.clone();
@@ -518,7 +519,17 @@ fn rules() -> impl Strategy<Value = (String, bool)> {
         1 => subsequence(vec!["block-public-acls", "block-public-policy", "restrict-public-buckets"], 1..=2)
             .prop_map(|flags| format!("block-public-access: {{ flags: [{}] }}", flags.join(", "))),
     ];
-    let measures = (scope, access, flags).prop_flat_map(|(scope, access, flags)| {
+    let whom = select(vec!["actor", "everyone"]);
+    let outside = select(vec![
+        "deny-outside",
+        "deny-outside: { organizations: [o-exampleorgid], accounts: [\"444455556666\"] }",
+    ]);
+    let presigned = select(vec![
+        "deny-presigned-urls",
+        "deny-presigned-urls: { older-than: 10m }",
+    ]);
+    let parameters = (scope, access, flags, whom, outside, presigned);
+    let measures = parameters.prop_flat_map(|(scope, access, flags, whom, outside, presigned)| {
         let all = vec![
             "remove-public-grants".to_owned(),
             format!("deny-actor: {{ scope: {scope} }}"),
@@ -526,8 +537,14 @@ fn rules() -> impl Strategy<Value = (String, bool)> {
             format!("isolate: {{ access: {access} }}"),
             flags,
             "block-account-public-access".to_owned(),
+            outside.to_owned(),
+            "restrict-network: { vpc-endpoints: [vpce-1a2b3c4d], cidrs: [203.0.113.0/24] }"
+                .to_owned(),
+            presigned.to_owned(),
+            format!("freeze-configuration: {{ for: {whom} }}"),
+            "quarantine-object".to_owned(),
         ];
-        let most = prop_oneof![1 => 1..=1_usize, 2 => 1..=3_usize, 1 => 4..=6_usize];
+        let most = prop_oneof![1 => 1..=1_usize, 2 => 1..=3_usize, 1 => 4..=8_usize];
         most.prop_flat_map(move |count| subsequence(all.clone(), count).prop_shuffle())
     });
     let observes = prop_oneof![9 => Just("enforce"), 1 => Just("observe")];
@@ -562,8 +579,12 @@ fn finding() -> impl Strategy<Value = Finding> {
     let state =
         prop_oneof![8 => Just((false, false)), 1 => Just((true, false)), 1 => Just((false, true))];
     let directory = prop::bool::weighted(0.05);
-    (actors, remotes, state, directory).prop_map(
-        |(actors, remotes, (sample, archived), directory)| Finding {
+    let objects = subsequence(
+        vec!["reports/a.exe", "w*ld$.bin", "\u{00e9}t\u{00e9}.zip"],
+        0..=2,
+    );
+    (actors, remotes, state, directory, objects).prop_map(
+        |(actors, remotes, (sample, archived), directory, objects)| Finding {
             id: "finding".to_owned(),
             arn: None,
             kind: "Exfiltration:S3/AnomalousBehavior".to_owned(),
@@ -587,6 +608,13 @@ fn finding() -> impl Strategy<Value = Finding> {
                 name: "amzn-s3-demo-bucket".to_owned(),
                 account: ACCOUNT.to_owned(),
                 directory,
+                objects: objects
+                    .into_iter()
+                    .map(|key| Object {
+                        key: key.to_owned(),
+                        version: None,
+                    })
+                    .collect(),
                 ..Bucket::default()
             })],
             actors,
@@ -789,14 +817,14 @@ fn ours() -> impl Strategy<Value = Value> + Clone {
     ];
     (earlier, subsequence(spared, 2..=4)).prop_map(|((sid, operator, key, value), spared)| {
         let hits = (!key.is_empty()).then(|| Hits {
-            operator,
-            key,
+            by: By::Condition(operator, key),
             values: [value.to_owned()].into(),
         });
         let deny = Deny {
             sid: sid.to_owned(),
             actions: ["s3:*".to_owned()].into(),
             spare_services: hits.is_none(),
+            only: Vec::new(),
             hits,
             spared: spared.into_iter().map(str::to_owned).collect(),
         };

@@ -7,7 +7,7 @@ use portcullis::rollback::{Inverse, inverse};
 use portcullis::settings::{
     Acl, Document, Grant, PolicyDocument, PublicAccessBlock, Setting, SettingKind, Settings,
 };
-use portcullis::statements::{Deny, Hits};
+use portcullis::statements::{By, Deny, Hits};
 
 const ARN: &str = "arn:aws:s3:::amzn-s3-demo-bucket";
 const APPLICATION: &str = r#"{"Sid":"Application","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/app"},"Action":"s3:*","Resource":"arn:aws:s3:::amzn-s3-demo-bucket/*"}"#;
@@ -367,8 +367,7 @@ fn statements_of(setting: &Setting) -> Vec<String> {
 
 fn denied(before: &Setting, ids: &[&str]) -> Setting {
     let hits = Hits {
-        operator: "StringLike",
-        key: "aws:userid",
+        by: By::Condition("StringLike", "aws:userid"),
         values: set(ids),
     };
     amended(
@@ -388,6 +387,7 @@ fn amended(before: &Setting, sid: &str, hits: Option<Hits>, spared: &[&str]) -> 
         sid: sid.to_owned(),
         actions: set(&["s3:*"]),
         spare_services: hits.is_none(),
+        only: Vec::new(),
         hits,
         spared: set(spared),
     };

@@ -160,7 +160,11 @@ Impact:S3/SomethingNew                                                2.0  role 
 fn the_schema_of_the_docs_is_the_one_of_the_program() {
     let file = include_str!("../../../docs/policy.schema.json");
     let kept: serde_json::Value = serde_json::from_str(file).unwrap();
-    assert_eq!(kept, policy::schema(), "run `make schema`");
+    // The two are too long to be shown side by side.
+    assert!(
+        kept == policy::schema(),
+        "docs/policy.schema.json is out of date: run `make schema`"
+    );
 }
 
 /// Rules that the documentation shows are rules that load.
