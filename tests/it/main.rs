@@ -8,6 +8,7 @@ mod engine;
 mod finding;
 mod lambda;
 mod policy;
+mod proof;
 mod properties;
 mod rollback;
 mod stand_in;
