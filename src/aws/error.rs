@@ -42,10 +42,15 @@ pub enum Meaning {
 }
 
 /// Codes by which S3 says that a setting is not configured.
-const NOT_CONFIGURED: [&str; 3] = [
+const NOT_CONFIGURED: [&str; 8] = [
     "NoSuchBucketPolicy",
+    "NoSuchCORSConfiguration",
+    "NoSuchLifecycleConfiguration",
     "NoSuchPublicAccessBlockConfiguration",
     "NoSuchTagSet",
+    "OwnershipControlsNotFoundError",
+    "ReplicationConfigurationNotFoundError",
+    "ServerSideEncryptionConfigurationNotFoundError",
 ];
 const BUSY: [&str; 7] = [
     "ConditionalRequestConflict",

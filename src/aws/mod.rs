@@ -6,6 +6,7 @@
 mod error;
 mod session;
 mod settings;
+mod xml;
 
 use std::collections::HashMap;
 use std::sync::Mutex;

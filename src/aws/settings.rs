@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_s3::types as s3;
 use aws_sdk_s3control::types as s3control;
 
-use super::{Aws, AwsError, Meaning};
+use super::{Aws, AwsError, Meaning, xml};
 use crate::finding::{Finding, Target};
 use crate::settings::{
     Acl, Document, Grant, PolicyDocument, PublicAccessBlock, Setting, SettingKind,
@@ -44,14 +44,14 @@ impl Place {
         }
     }
 
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         match &self.bucket {
             Some(bucket) => format!("bucket {bucket} of account {}", self.account),
             None => format!("account {}", self.account),
         }
     }
 
-    fn bucket(&self) -> &str {
+    pub(super) fn bucket(&self) -> &str {
         self.bucket.as_deref().unwrap_or_default()
     }
 }
@@ -65,6 +65,13 @@ pub async fn read(aws: &Aws, place: &Place, kind: SettingKind) -> Result<Setting
         SettingKind::PublicAccessBlock => read_public_access_block(aws, place).await,
         SettingKind::AccountPublicAccessBlock => read_account_public_access_block(aws, place).await,
         SettingKind::Tags => read_tags(aws, place).await,
+        SettingKind::Versioning
+        | SettingKind::Lifecycle
+        | SettingKind::Encryption
+        | SettingKind::OwnershipControls
+        | SettingKind::Cors
+        | SettingKind::Logging
+        | SettingKind::Replication => xml::read(aws, place, kind).await,
     };
     match answer {
         Ok(document) => Ok(Setting::Present(document)),
@@ -183,16 +190,18 @@ pub async fn write(
                 .map(drop)
                 .map_err(|error| AwsError::new("DeletePublicAccessBlock", &place.name(), &error))
         }
-        (kind, _) => Err(AwsError {
-            operation: "write",
-            resource: place.name(),
-            code: "NotWritable".to_owned(),
-            message: Some(format!(
-                "the {} is not of a form that this version writes",
-                kind.title()
-            )),
-            meaning: Meaning::Other,
-        }),
+        (SettingKind::Tags, Setting::Present(Document::Tags(tags))) => {
+            write_tags(aws, place, tags).await
+        }
+        (SettingKind::Tags, Setting::Absent) => {
+            let request = aws.s3(place).await.delete_bucket_tagging();
+            let request = request.bucket(place.bucket());
+            let answer = request.expected_bucket_owner(&place.account).send().await;
+            answer
+                .map(drop)
+                .map_err(|error| AwsError::new("DeleteBucketTagging", &place.name(), &error))
+        }
+        (kind, setting) => xml::write(aws, place, kind, setting).await,
     }
 }
 
@@ -330,4 +339,29 @@ async fn read_tags(aws: &Aws, place: &Place) -> Result<Document, AwsError> {
         .iter()
         .map(|tag| (tag.key().to_owned(), tag.value().to_owned()));
     Ok(Document::Tags(tags.collect::<BTreeMap<_, _>>()))
+}
+
+async fn write_tags(
+    aws: &Aws,
+    place: &Place,
+    tags: &BTreeMap<String, String>,
+) -> Result<(), AwsError> {
+    let tags = tags
+        .iter()
+        .map(|(key, value)| s3::Tag::builder().key(key).value(value).build())
+        .collect::<Result<Vec<_>, _>>();
+    let tagging = tags.and_then(|tags| s3::Tagging::builder().set_tag_set(Some(tags)).build());
+    let tagging = tagging.map_err(|error| AwsError {
+        operation: "PutBucketTagging",
+        resource: place.name(),
+        code: "MalformedTags".to_owned(),
+        message: Some(error.to_string()),
+        meaning: Meaning::Other,
+    })?;
+    let request = aws.s3(place).await.put_bucket_tagging();
+    let request = request.bucket(place.bucket()).tagging(tagging);
+    let answer = request.expected_bucket_owner(&place.account).send().await;
+    answer
+        .map(drop)
+        .map_err(|error| AwsError::new("PutBucketTagging", &place.name(), &error))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{LINE, Style, Symbol, padded, shown, widest};
+use super::{LINE, Style, Symbol, padded, shown, widest, xml};
 use crate::settings::{
     Acl, Document, Grant, PolicyDocument, PublicAccessBlock, Setting, SettingKind, Statement,
 };
@@ -14,9 +14,9 @@ const LISTED: usize = 3;
 /// One line of a difference.
 #[derive(Debug)]
 pub(super) struct Line {
-    symbol: Option<Symbol>,
-    name: String,
-    text: String,
+    pub(super) symbol: Option<Symbol>,
+    pub(super) name: String,
+    pub(super) text: String,
 }
 
 /// What has to be done to `before` to get `after`. `bucket_arn` tells Portcullis's own statements from others.
@@ -33,6 +33,13 @@ pub(super) fn difference(
             flags(before, after)
         }
         SettingKind::Tags => tags(before, after),
+        SettingKind::Versioning
+        | SettingKind::Lifecycle
+        | SettingKind::Encryption
+        | SettingKind::OwnershipControls
+        | SettingKind::Cors
+        | SettingKind::Logging
+        | SettingKind::Replication => xml::difference(before, after),
     }
 }
 
@@ -92,6 +99,7 @@ pub(super) fn state(kind: SettingKind, setting: &Setting, bucket_arn: &str) -> S
                 _ => format!("on: {}", on.join(", ")),
             }
         }
+        Setting::Present(Document::Xml(document)) => xml::state(document),
         Setting::Present(Document::Tags(tags)) => {
             let pairs = tags
                 .iter()
@@ -386,7 +394,7 @@ fn acl(setting: &Setting) -> &[Grant] {
 }
 
 /// The first few items, and how many more there are.
-fn listed(items: impl Iterator<Item = String>, separator: &str) -> String {
+pub(super) fn listed(items: impl Iterator<Item = String>, separator: &str) -> String {
     let items: Vec<String> = items.collect();
     let more = items.len().saturating_sub(LISTED);
     let first = items

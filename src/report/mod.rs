@@ -10,6 +10,7 @@ mod incident;
 mod plan;
 mod rollback;
 mod untrusted;
+mod xml;
 
 use anstyle::{AnsiColor, Color, Effects};
 

@@ -6,6 +6,7 @@
 mod acl;
 mod bucket_policy;
 mod public;
+mod xml;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use acl::{Acl, Grant};
 pub use bucket_policy::{MAX_POLICY_BYTES, PolicyDocument, PolicyError, Statement};
+pub use xml::{Edit, Element, XmlDocument, XmlError, escaped};
 
 use crate::classification::words;
 
@@ -20,17 +22,32 @@ words! {
     /// A setting, in the order in which changes are applied.
     ///
     /// The bucket policy goes before the public access block because S3 refuses a policy that is still public once
-    /// BlockPublicPolicy is on. Rollback runs in the reverse order.
+    /// BlockPublicPolicy is on; the ACL before the ownership controls because S3 takes BucketOwnerEnforced only once the ACL
+    /// grants nothing to others, and no ACL afterwards. Rollback runs in the reverse order.
     SettingKind {
+        /// Whether versions of objects are kept.
+        Versioning = "versioning",
+        /// The rules by which objects expire or move.
+        Lifecycle = "lifecycle",
+        /// The default encryption, and the kinds of encryption that are refused.
+        Encryption = "encryption",
         /// The bucket policy.
         BucketPolicy = "bucket-policy",
         /// The bucket's access control list.
         Acl = "acl",
+        /// Who owns the objects, and with it whether access control lists count.
+        OwnershipControls = "ownership-controls",
+        /// Which web pages may use the bucket from a browser.
+        Cors = "cors",
+        /// Where server access logs go.
+        Logging = "logging",
+        /// The rules by which objects are copied to other buckets.
+        Replication = "replication",
         /// The bucket's Block Public Access flags.
         PublicAccessBlock = "public-access-block",
         /// The account's Block Public Access flags.
         AccountPublicAccessBlock = "account-public-access-block",
-        /// The bucket's tags, read as a fact.
+        /// The bucket's tags.
         Tags = "tags",
     }
 }
@@ -39,8 +56,15 @@ impl SettingKind {
     /// The setting's name in a sentence.
     pub fn title(self) -> &'static str {
         match self {
+            Self::Versioning => "versioning",
+            Self::Lifecycle => "lifecycle configuration",
+            Self::Encryption => "default encryption",
             Self::BucketPolicy => "bucket policy",
             Self::Acl => "access control list",
+            Self::OwnershipControls => "ownership controls",
+            Self::Cors => "CORS configuration",
+            Self::Logging => "server access logging",
+            Self::Replication => "replication configuration",
             Self::PublicAccessBlock => "public access block",
             Self::AccountPublicAccessBlock => "account public access block",
             Self::Tags => "tags",
@@ -77,6 +101,8 @@ pub enum Document {
     PublicAccessBlock(PublicAccessBlock),
     /// Of [`SettingKind::Tags`].
     Tags(BTreeMap<String, String>),
+    /// Of every other setting: the exact text that S3 returned.
+    Xml(XmlDocument),
 }
 
 /// The four Block Public Access flags. S3 replaces all four at once.
@@ -163,6 +189,18 @@ impl Settings {
         match self.get(kind) {
             Some(Setting::Present(Document::PublicAccessBlock(flags))) => Ok(*flags),
             Some(Setting::Absent) => Ok(PublicAccessBlock::default()),
+            other => Err(Unknown {
+                kind,
+                setting: other,
+            }),
+        }
+    }
+
+    /// A setting that is kept as XML: `Ok(None)` where there is none, the setting itself where it is unknown.
+    pub fn xml(&self, kind: SettingKind) -> Result<Option<&XmlDocument>, Unknown<'_>> {
+        match self.get(kind) {
+            Some(Setting::Present(Document::Xml(document))) => Ok(Some(document)),
+            Some(Setting::Absent) => Ok(None),
             other => Err(Unknown {
                 kind,
                 setting: other,
