@@ -1,9 +1,9 @@
 //! Rollback: the inverse of a record's plan, for what is still as Portcullis left it.
 //!
-//! A bucket policy is undone statement by statement, so that what others have changed since stays. Everything else that is
-//! not as we left it is drift: shown, and refused unless it is forced.
+//! A bucket policy is undone statement by statement and tags one by one, so that what others have changed since stays.
+//! Everything else that is not as we left it is drift: shown, and refused unless it is forced.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -95,8 +95,12 @@ fn undo(change: &Change, current: &Setting, bucket_arn: &str, forced: bool) -> U
     if *current == change.before {
         return Undo::Nothing(Some(format!("the {title} is already as it was before")));
     }
+    let (goal, note) = goal(change);
+    if *current == goal {
+        return Undo::Nothing(note);
+    }
     if *current == change.after || forced {
-        return Undo::To(change.before.clone(), None);
+        return Undo::To(goal, note);
     }
     if let Setting::Unreadable { operation, code } = current {
         return Undo::Refuse(format!(
@@ -105,10 +109,61 @@ fn undo(change: &Change, current: &Setting, bucket_arn: &str, forced: bool) -> U
     }
     match change.setting {
         SettingKind::BucketPolicy => undo_policy(change, current, bucket_arn),
+        SettingKind::Tags => undo_tags(change, current),
         _ => Undo::Refuse(format!(
             "somebody changed the {title} since; --force-setting {} puts it back all the same",
             change.setting
         )),
+    }
+}
+
+/// What a rollback can put back: the state before, save that S3 never lets a bucket be unversioned again.
+fn goal(change: &Change) -> (Setting, Option<String>) {
+    let unversioned = matches!(
+        &change.before,
+        Setting::Present(Document::Xml(before)) if before.root().child("Status").is_none()
+    );
+    if let (SettingKind::Versioning, true, Setting::Present(Document::Xml(after))) =
+        (change.setting, unversioned, &change.after)
+    {
+        let edits = after
+            .root()
+            .all("Status")
+            .map(|status| after.fill(status, "Suspended"))
+            .collect();
+        if let Ok(suspended) = after.with(edits) {
+            let note = "the bucket had never been versioned, and S3 has no way back to that: versioning is suspended, and \
+                        versions that exist stay";
+            return (
+                Setting::Present(Document::Xml(suspended)),
+                Some(note.to_owned()),
+            );
+        }
+    }
+    (change.before.clone(), None)
+}
+
+/// Takes our tags out of the current ones, and leaves what others have made of them since.
+fn undo_tags(change: &Change, current: &Setting) -> Undo {
+    let (before, after) = (tags(&change.before), tags(&change.after));
+    let now = tags(current);
+    let mut result = now.clone();
+    for (key, value) in after.iter().filter(|(key, _)| !before.contains_key(*key)) {
+        if now.get(key) == Some(value) {
+            result.remove(key);
+        }
+    }
+    match (result == now, result.is_empty()) {
+        (true, _) => Undo::Nothing(Some("the tags of Portcullis are gone already".to_owned())),
+        (false, true) => Undo::To(Setting::Absent, None),
+        (false, false) => Undo::To(Setting::Present(Document::Tags(result)), None),
+    }
+}
+
+fn tags(setting: &Setting) -> BTreeMap<String, String> {
+    match setting {
+        Setting::Present(Document::Tags(tags)) => tags.clone(),
+        _ => BTreeMap::new(),
     }
 }
 

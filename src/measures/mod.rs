@@ -6,17 +6,25 @@
 //! IAM actions `template.yaml` lacks.
 
 mod block_account_public_access;
+mod block_customer_keys;
 mod block_public_access;
 mod deny_actor;
 mod deny_outside;
 mod deny_presigned_urls;
 mod deny_source_ip;
+mod disable_acls;
 mod document;
 mod freeze_configuration;
 mod isolate;
+mod mark_contained;
+mod pause_replication;
+mod preserve_data;
 mod quarantine_object;
+mod remove_cors;
 mod remove_public_grants;
+mod restore_logging;
 mod restrict_network;
+mod setting;
 mod who;
 
 use std::collections::BTreeSet;
@@ -100,6 +108,24 @@ pub enum Measure {
         #[serde(default)]
         access: Access,
     },
+    /// Has S3 ignore the access control lists of the bucket and of its objects.
+    DisableAcls {},
+    /// Removes the CORS rules.
+    RemoveCors {},
+    /// Disables the replication rules.
+    PauseReplication {},
+    /// Refuses new objects under customer-provided keys.
+    BlockCustomerKeys {},
+    /// Turns server access logs on where they are off.
+    RestoreLogging {
+        /// The bucket that takes the logs, of the same account and Region.
+        target_bucket: String,
+        /// What the keys of the logs begin with.
+        #[serde(default)]
+        prefix: String,
+    },
+    /// Adds the tag portcullis:contained.
+    MarkContained {},
 }
 
 /// What a measure is and needs, stated once.
@@ -231,8 +257,17 @@ impl Measure {
             Measure::Isolate {
                 access: Access::default(),
             },
+            Measure::DisableAcls {},
+            Measure::RemoveCors {},
+            Measure::PauseReplication {},
+            Measure::BlockCustomerKeys {},
+            Measure::RestoreLogging {
+                target_bucket: String::new(),
+                prefix: String::new(),
+            },
             Measure::BlockPublicAccess { flags: Flag::all() },
             Measure::BlockAccountPublicAccess {},
+            Measure::MarkContained {},
         ]
     }
 
@@ -250,6 +285,12 @@ impl Measure {
             Measure::FreezeConfiguration { .. } => &freeze_configuration::INFO,
             Measure::QuarantineObject {} => &quarantine_object::INFO,
             Measure::Isolate { .. } => &isolate::INFO,
+            Measure::DisableAcls {} => &disable_acls::INFO,
+            Measure::RemoveCors {} => &remove_cors::INFO,
+            Measure::PauseReplication {} => &pause_replication::INFO,
+            Measure::BlockCustomerKeys {} => &block_customer_keys::INFO,
+            Measure::RestoreLogging { .. } => &restore_logging::INFO,
+            Measure::MarkContained {} => &mark_contained::INFO,
         }
     }
 
@@ -295,6 +336,15 @@ impl Measure {
             }
             Measure::QuarantineObject {} => quarantine_object::amend(context, desired),
             Measure::Isolate { access } => isolate::amend(*access, context, desired),
+            Measure::DisableAcls {} => disable_acls::amend(context, desired),
+            Measure::RemoveCors {} => remove_cors::amend(context, desired),
+            Measure::PauseReplication {} => pause_replication::amend(context, desired),
+            Measure::BlockCustomerKeys {} => block_customer_keys::amend(context, desired),
+            Measure::RestoreLogging {
+                target_bucket,
+                prefix,
+            } => restore_logging::amend(target_bucket, prefix, context, desired),
+            Measure::MarkContained {} => mark_contained::amend(context, desired),
         }
     }
 }

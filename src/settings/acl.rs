@@ -51,6 +51,19 @@ impl Acl {
         self.grants.iter().any(|grant| grant.public().is_some())
     }
 
+    /// The ACL that grants nothing to anybody but the owner.
+    pub fn private(&self) -> Self {
+        let grant = Grant {
+            grantee_type: "CanonicalUser".to_owned(),
+            grantee: self.owner.clone(),
+            permission: "FULL_CONTROL".to_owned(),
+        };
+        Self {
+            owner: self.owner.clone(),
+            grants: vec![grant],
+        }
+    }
+
     /// The same ACL without its public grants.
     pub fn without_public_grants(&self) -> Self {
         let grants = self

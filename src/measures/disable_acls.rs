@@ -1,0 +1,86 @@
+//! `disable-acls`: BucketOwnerEnforced, under which S3 ignores the ACLs of the bucket and of every object in it.
+
+use super::setting::{general_purpose, set_xml, unreadable, xml};
+use super::{Context, Disposition, Info, Stop, Tactic};
+use crate::guard::Guard;
+use crate::settings::{Document, Grant, SettingKind, Settings, XmlDocument};
+
+pub(super) const INFO: Info = Info {
+    name: "disable-acls",
+    tactic: Tactic::Harden,
+    disposition: Disposition::Disruptive,
+    reads: &[
+        SettingKind::Acl,
+        SettingKind::OwnershipControls,
+        SettingKind::PublicAccessBlock,
+    ],
+    amends: &[SettingKind::Acl, SettingKind::OwnershipControls],
+    actions: &[
+        "s3:GetBucketAcl",
+        "s3:GetBucketOwnershipControls",
+        "s3:GetBucketPublicAccessBlock",
+        "s3:PutBucketAcl",
+        "s3:PutBucketOwnershipControls",
+    ],
+    summary: "makes the access control list private and has S3 ignore those of all objects (BucketOwnerEnforced)",
+};
+
+const ENFORCED: &str = "BucketOwnerEnforced";
+
+pub(super) fn amend(context: &Context, desired: &mut Settings) -> Result<Vec<String>, Stop> {
+    general_purpose(context, SettingKind::OwnershipControls)?;
+    let controls = xml(SettingKind::OwnershipControls, desired)?;
+    let rule = controls
+        .as_ref()
+        .and_then(|controls| controls.root().child("Rule"));
+    if rule.is_some_and(|rule| rule.value("ObjectOwnership") == ENFORCED) {
+        // S3 refuses any change of the ACL from then on: 400 AccessControlListNotSupported.
+        return Ok(Vec::new());
+    }
+    let acl = desired.acl().map_err(unreadable)?.clone();
+    if acl.owner.is_empty() {
+        let why = "the access control list names no owner";
+        return Err(Stop::new(Guard::Unreadable, why));
+    }
+    let private = acl.private();
+    // S3 refuses BucketOwnerEnforced while the ACL grants anything to others: 400 InvalidBucketAclWithObjectOwnership.
+    let mut notes: Vec<String> = acl
+        .grants
+        .iter()
+        .filter(|grant| !private.grants.contains(grant))
+        .filter_map(loses)
+        .collect();
+    let hidden = desired
+        .public_access_block(SettingKind::PublicAccessBlock)
+        .is_ok_and(|flags| flags.ignore_public_acls);
+    if hidden {
+        notes.push(
+            "IgnorePublicAcls is on, and S3 shows no public grants while it is: if there are any, no rollback brings them back"
+                .to_owned(),
+        );
+    }
+    let enforced = match (
+        &controls,
+        rule.and_then(|rule| rule.child("ObjectOwnership")),
+    ) {
+        (Some(controls), Some(ownership)) => {
+            controls.with(vec![controls.fill(ownership, ENFORCED)])
+        }
+        _ => XmlDocument::new(
+            "OwnershipControls",
+            &format!("<Rule><ObjectOwnership>{ENFORCED}</ObjectOwnership></Rule>"),
+        ),
+    };
+    set_xml(SettingKind::OwnershipControls, enforced, desired)?;
+    if acl != private {
+        desired.set(SettingKind::Acl, Document::Acl(private));
+    }
+    Ok(notes)
+}
+
+fn loses(grant: &Grant) -> Option<String> {
+    match grant.public() {
+        Some(_) => None,
+        None => Some(format!("{} loses {}", grant.grantee, grant.permission)),
+    }
+}
