@@ -18,6 +18,10 @@ mod freeze_configuration;
 mod isolate;
 mod mark_contained;
 mod pause_replication;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the measure follows with its Deny")
+)]
 mod preserve_data;
 mod quarantine_object;
 mod remove_cors;

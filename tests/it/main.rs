@@ -11,6 +11,7 @@ mod policy;
 mod proof;
 mod properties;
 mod rollback;
+mod settings;
 mod stand_in;
 mod store;
 mod tidy;

@@ -124,13 +124,18 @@ fn the_template_grants_what_measures_and_facts_need() {
         .into_iter()
         .partition(|action| action.starts_with("s3:Get"));
     assert_eq!(of(&["ObserveBuckets", "ObserveTheAccount"]), reads);
-    assert_eq!(of(&["ContainBuckets", "ContainTheAccount"]), writes);
+    let granted = of(&[
+        "ContainBuckets",
+        "ContainTheAccount",
+        "HandOverReplicationRoles",
+    ]);
+    assert_eq!(granted, writes);
 
     for statement in &statements {
         let sid = statement.sid.as_str();
         match sid {
             "ObserveBuckets" | "ObserveTheAccount" => {}
-            "ContainBuckets" | "ContainTheAccount" => {
+            "ContainBuckets" | "ContainTheAccount" | "HandOverReplicationRoles" => {
                 assert!(statement.enforcing, "{sid} is granted in observe mode too");
             }
             // Whatever else is granted of S3 is about the store.
@@ -201,8 +206,15 @@ fn text_is_tidy() {
 /// The action that reads a setting.
 fn reading(word: &str) -> &'static str {
     match SettingKind::from_word(word).unwrap() {
+        SettingKind::Versioning => "s3:GetBucketVersioning",
+        SettingKind::Lifecycle => "s3:GetLifecycleConfiguration",
+        SettingKind::Encryption => "s3:GetEncryptionConfiguration",
         SettingKind::BucketPolicy => "s3:GetBucketPolicy",
         SettingKind::Acl => "s3:GetBucketAcl",
+        SettingKind::OwnershipControls => "s3:GetBucketOwnershipControls",
+        SettingKind::Cors => "s3:GetBucketCORS",
+        SettingKind::Logging => "s3:GetBucketLogging",
+        SettingKind::Replication => "s3:GetReplicationConfiguration",
         SettingKind::PublicAccessBlock => "s3:GetBucketPublicAccessBlock",
         SettingKind::AccountPublicAccessBlock => "s3:GetAccountPublicAccessBlock",
         SettingKind::Tags => "s3:GetBucketTagging",
@@ -212,8 +224,15 @@ fn reading(word: &str) -> &'static str {
 /// The action that writes it. Deleting the flags, as a rollback may, needs the same.
 fn writing(kind: SettingKind) -> &'static str {
     match kind {
+        SettingKind::Versioning => "s3:PutBucketVersioning",
+        SettingKind::Lifecycle => "s3:PutLifecycleConfiguration",
+        SettingKind::Encryption => "s3:PutEncryptionConfiguration",
         SettingKind::BucketPolicy => "s3:PutBucketPolicy",
         SettingKind::Acl => "s3:PutBucketAcl",
+        SettingKind::OwnershipControls => "s3:PutBucketOwnershipControls",
+        SettingKind::Cors => "s3:PutBucketCORS",
+        SettingKind::Logging => "s3:PutBucketLogging",
+        SettingKind::Replication => "s3:PutReplicationConfiguration",
         SettingKind::PublicAccessBlock => "s3:PutBucketPublicAccessBlock",
         SettingKind::AccountPublicAccessBlock => "s3:PutAccountPublicAccessBlock",
         SettingKind::Tags => "s3:PutBucketTagging",
@@ -254,7 +273,7 @@ fn statements(template: &str) -> Vec<PolicyStatement> {
         PolicyStatement {
             sid: sid.to_owned(),
             actions: words
-                .filter(|w| w.starts_with("s3:"))
+                .filter(|w| w.starts_with("s3:") || *w == "iam:PassRole")
                 .map(str::to_owned)
                 .collect(),
             enforcing: start >= 2
