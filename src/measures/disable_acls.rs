@@ -54,10 +54,13 @@ pub(super) fn amend(context: &Context, desired: &mut Settings) -> Result<Vec<Str
         .public_access_block(SettingKind::PublicAccessBlock)
         .is_ok_and(|flags| flags.ignore_public_acls);
     if hidden {
-        notes.push(
-            "IgnorePublicAcls is on, and S3 shows no public grants while it is: if there are any, no rollback brings them back"
-                .to_owned(),
-        );
+        let outcome = match acl == private {
+            true => "S3 may refuse this (InvalidBucketAclWithObjectOwnership)",
+            false => "no rollback brings them back",
+        };
+        notes.push(format!(
+            "IgnorePublicAcls is on, and S3 shows no public grants while it is: if there are any, {outcome}"
+        ));
     }
     let enforced = match (
         &controls,
