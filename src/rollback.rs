@@ -119,10 +119,10 @@ fn undo(change: &Change, current: &Setting, bucket_arn: &str, forced: bool) -> U
 
 /// What a rollback can put back: the state before, save that S3 never lets a bucket be unversioned again.
 fn goal(change: &Change) -> (Setting, Option<String>) {
-    let unversioned = matches!(
-        &change.before,
-        Setting::Present(Document::Xml(before)) if before.root().child("Status").is_none()
-    );
+    let unversioned = match &change.before {
+        Setting::Present(Document::Xml(before)) => before.root().child("Status").is_none(),
+        before => *before == Setting::Absent,
+    };
     if let (SettingKind::Versioning, true, Setting::Present(Document::Xml(after))) =
         (change.setting, unversioned, &change.after)
     {

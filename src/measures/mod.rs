@@ -18,10 +18,6 @@ mod freeze_configuration;
 mod isolate;
 mod mark_contained;
 mod pause_replication;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the measure follows with its Deny")
-)]
 mod preserve_data;
 mod quarantine_object;
 mod remove_cors;
@@ -111,6 +107,12 @@ pub enum Measure {
         /// Which actions are denied.
         #[serde(default)]
         access: Access,
+    },
+    /// Denies what destroys data, keeps versions, and stops expiry.
+    PreserveData {
+        /// Whom the Deny hits; the settings serve all.
+        #[serde(default = "Whom::everyone", rename = "for")]
+        whom: Whom,
     },
     /// Has S3 ignore the access control lists of the bucket and of its objects.
     DisableAcls {},
@@ -261,6 +263,9 @@ impl Measure {
             Measure::Isolate {
                 access: Access::default(),
             },
+            Measure::PreserveData {
+                whom: Whom::everyone(),
+            },
             Measure::DisableAcls {},
             Measure::RemoveCors {},
             Measure::PauseReplication {},
@@ -289,6 +294,7 @@ impl Measure {
             Measure::FreezeConfiguration { .. } => &freeze_configuration::INFO,
             Measure::QuarantineObject {} => &quarantine_object::INFO,
             Measure::Isolate { .. } => &isolate::INFO,
+            Measure::PreserveData { .. } => &preserve_data::INFO,
             Measure::DisableAcls {} => &disable_acls::INFO,
             Measure::RemoveCors {} => &remove_cors::INFO,
             Measure::PauseReplication {} => &pause_replication::INFO,
@@ -340,6 +346,7 @@ impl Measure {
             }
             Measure::QuarantineObject {} => quarantine_object::amend(context, desired),
             Measure::Isolate { access } => isolate::amend(*access, context, desired),
+            Measure::PreserveData { whom } => preserve_data::amend(*whom, context, desired),
             Measure::DisableAcls {} => disable_acls::amend(context, desired),
             Measure::RemoveCors {} => remove_cors::amend(context, desired),
             Measure::PauseReplication {} => pause_replication::amend(context, desired),
@@ -413,6 +420,12 @@ words! {
         Actor = "actor",
         /// Everybody but break-glass, Portcullis and AWS services.
         Everyone = "everyone",
+    }
+}
+
+impl Whom {
+    fn everyone() -> Self {
+        Self::Everyone
     }
 }
 

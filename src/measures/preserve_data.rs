@@ -1,14 +1,78 @@
 //! `preserve-data`: nothing that is there gets lost while the incident lasts.
 
-use super::Stop;
-use super::setting::{disable_rules, set_xml, xml};
+use super::setting::{disable_rules, general_purpose, set_xml, xml};
+use super::who::deny_actions;
+use super::{Context, Disposition, Info, Stop, Tactic, Whom};
 use crate::settings::{Element, SettingKind, Settings, XmlDocument};
+
+pub(super) const INFO: Info = Info {
+    name: "preserve-data",
+    tactic: Tactic::Harden,
+    disposition: Disposition::Disruptive,
+    reads: &[
+        SettingKind::Versioning,
+        SettingKind::Lifecycle,
+        SettingKind::BucketPolicy,
+        SettingKind::PublicAccessBlock,
+    ],
+    amends: &[
+        SettingKind::Versioning,
+        SettingKind::Lifecycle,
+        SettingKind::BucketPolicy,
+    ],
+    actions: &[
+        "s3:GetBucketPolicy",
+        "s3:GetBucketPublicAccessBlock",
+        "s3:GetBucketVersioning",
+        "s3:GetLifecycleConfiguration",
+        "s3:PutBucketPolicy",
+        "s3:PutBucketVersioning",
+        "s3:PutLifecycleConfiguration",
+    ],
+    summary: "denies deletions and what leads to them, enables versioning, and disables lifecycle rules that expire objects",
+};
+
+/// What destroys data, or clears the way to it. Whoever may delete or replace the policy can take our Deny away.
+const DESTROYS: [&str; 13] = [
+    "s3:AbortMultipartUpload",
+    "s3:BypassGovernanceRetention",
+    "s3:DeleteBucket",
+    "s3:DeleteBucketPolicy",
+    "s3:DeleteObject",
+    "s3:DeleteObjectVersion",
+    "s3:PutBucketObjectLockConfiguration",
+    "s3:PutBucketPolicy",
+    "s3:PutBucketVersioning",
+    "s3:PutEncryptionConfiguration",
+    "s3:PutLifecycleConfiguration",
+    "s3:PutObjectRetention",
+    "s3:PutReplicationConfiguration",
+];
 
 /// Elements by which a lifecycle rule deletes objects, versions or what marks them as deleted.
 const EXPIRING: [&str; 2] = ["Expiration", "NoncurrentVersionExpiration"];
 
+pub(super) fn amend(
+    whom: Whom,
+    context: &Context,
+    desired: &mut Settings,
+) -> Result<Vec<String>, Stop> {
+    general_purpose(context, SettingKind::Versioning)?;
+    let mut amended = desired.clone();
+    let mut notes = deny_actions(
+        "PortcullisPreserveData",
+        &DESTROYS,
+        whom,
+        context,
+        &mut amended,
+    )?;
+    notes.extend(amend_settings(&mut amended)?);
+    *desired = amended;
+    Ok(notes)
+}
+
 /// Has S3 keep the versions of objects, and switches off the lifecycle rules that expire any.
-pub(super) fn amend_settings(desired: &mut Settings) -> Result<Vec<String>, Stop> {
+fn amend_settings(desired: &mut Settings) -> Result<Vec<String>, Stop> {
     let mut amended = desired.clone();
     let mut notes = keep_versions(&mut amended)?;
     let expires = |rule: &Element| EXPIRING.iter().any(|name| rule.child(name).is_some());

@@ -72,22 +72,25 @@ fn parts(setting: &Setting) -> Vec<(String, &Element)> {
     }
 }
 
-/// The elements of a document with names to tell them apart: their id, or their place among those of the same name.
+/// The elements of a document with names to tell them apart: their ids, or their places among those of the same name.
 fn labelled(root: &Element) -> Vec<(String, &Element)> {
-    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     let mut parts: Vec<(String, &Element)> = Vec::new();
     for element in &root.children {
-        let count = seen.entry(&element.name).or_default();
-        *count += 1;
+        let alike = root
+            .children
+            .iter()
+            .filter(|other| other.name == element.name);
         let by_id = format!("{} {}", element.name, shown(element.value("ID"), 64));
-        let by_id = by_id.trim_end().to_owned();
-        let taken = parts.iter().any(|(name, _)| *name == by_id);
-        let name = match (element.children.is_empty(), element.value("ID"), taken) {
-            (true, _, false) => element.name.clone(),
-            (false, id, false) if !id.is_empty() => by_id,
-            _ => format!("{} {count}", element.name),
+        let known = |label: &str| parts.iter().any(|(name, _)| name == label);
+        let label = match (element.value("ID").is_empty(), alike.count()) {
+            (true, 1) => element.name.clone(),
+            (false, _) if !known(&by_id) => by_id,
+            _ => {
+                let before = parts.iter().filter(|(_, part)| part.name == element.name);
+                format!("{} {}", element.name, before.count() + 1)
+            }
         };
-        parts.push((name, element));
+        parts.push((label, element));
     }
     parts
 }

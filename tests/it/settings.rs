@@ -15,6 +15,7 @@ use portcullis::guard::Guard;
 use portcullis::plan::{Change, Plan};
 use portcullis::policy::{self, Mode, Policy};
 use portcullis::record::Outcome;
+use portcullis::report::{self, Planned, Style};
 use portcullis::rollback::{Inverse, inverse};
 use portcullis::settings::{
     Acl, Document, Grant, Setting, SettingKind, Settings, XmlDocument, escaped,
@@ -511,6 +512,17 @@ async fn a_bucket_s_settings_are_contained_and_come_back() {
     );
     let measures: Vec<String> = measures.splitn(6, ", ").map(str::to_owned).collect();
     let world = World::new(aws, &bucket, &measures);
+    let plan = world.plan().await;
+    for shown in [
+        "  ~ default encryption         harden  safe  block-customer-keys\n      + Rule BlockedEncryptionTypes.EncryptionType  SSE-C\n",
+        "      ~ Rule ObjectOwnership  BucketOwnerPreferred -> BucketOwnerEnforced\n  - CORS configuration ",
+        "      - CORSRule  AllowedMethod GET PUT, AllowedOrigin https://example.com\n",
+        "      + LoggingEnabled  TargetBucket portcullis-logs-",
+        "      ~ Rule all Status  Enabled -> Disabled\n",
+        "      + portcullis:contained  ",
+    ] {
+        assert!(plan.contains(shown), "{shown}\n{plan}");
+    }
     let report = world.respond().await;
     assert_eq!(
         report.summary.outcome,
@@ -547,6 +559,53 @@ async fn a_bucket_s_settings_are_contained_and_come_back() {
         undone.summary
     );
     assert_eq!(all(&world.aws, &place).await, before);
+}
+
+/// Rules that expire objects stop, versions are kept; and the way back ends where S3 allows.
+#[tokio::test]
+async fn data_is_preserved_and_let_go_again() {
+    let url = endpoint("ministack");
+    let bucket = unique_name("portcullis-preserve");
+    seed_bucket(&client(&url), &bucket, None).await;
+    let aws = Aws::new(config(&url), AwsOptions::default());
+    let place = place(&bucket, ACCOUNT);
+    let samples: BTreeMap<_, _> = samples("unused").into_iter().collect();
+    let lifecycle = &samples[&SettingKind::Lifecycle];
+    aws::write(&aws, &place, SettingKind::Lifecycle, lifecycle)
+        .await
+        .unwrap();
+    let mut before = all(&aws, &place).await;
+
+    let mut world = World::new(aws, &bucket, &["preserve-data".to_owned()]);
+    // The stand-in's administrator, who is the caller here, takes the place of our role.
+    world
+        .own
+        .principals
+        .push(format!("arn:aws:iam::{ACCOUNT}:root"));
+    let report = world.respond().await;
+    assert_eq!(
+        report.summary.outcome,
+        Outcome::Contained,
+        "{:?}",
+        report.summary
+    );
+    let kept = all(&world.aws, &place).await;
+    let value = |settings: &Settings, kind| text(settings.get(kind));
+    assert!(value(&kept, SettingKind::Versioning).contains("Enabled"));
+    assert!(value(&kept, SettingKind::Lifecycle).contains("<Status>Disabled</Status>"));
+    assert!(value(&kept, SettingKind::BucketPolicy).contains("PortcullisPreserveData"));
+
+    let undone = world.roll_back(&report).await;
+    assert_eq!(
+        undone.summary.outcome,
+        Outcome::RolledBack,
+        "{:?}",
+        undone.summary
+    );
+    let now = all(&world.aws, &place).await;
+    let suspended = "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>";
+    before.0.insert(SettingKind::Versioning, present(suspended));
+    assert_eq!(now, before);
 }
 
 /// The engine with a policy of its own.
@@ -596,6 +655,18 @@ impl World {
             clock: Timestamp::now,
             deadline: Timestamp::now().saturating_add(time).unwrap(),
         }
+    }
+
+    /// The plan as a person sees it.
+    async fn plan(&self) -> String {
+        let report = self.engine().preview(&self.finding).await.remove(0);
+        let planned = Planned {
+            record: report.record.unwrap(),
+            break_glass: Vec::new(),
+            deployed: None,
+            next: None,
+        };
+        report::plan(&planned, Style::default())
     }
 
     async fn respond(&self) -> Report {
@@ -713,6 +784,18 @@ fn rows() -> Vec<Row> {
             &format!(
                 "<?xml version=\"1.0\"?>\n<BucketLoggingStatus {NS} >{on}</BucketLoggingStatus>"
             ),
+        ),
+        row(
+            "preserve-data",
+            SettingKind::Versioning,
+            "<V><Status>Suspended</Status><New/></V>",
+            "<V><Status>Enabled</Status><New/></V>",
+        ),
+        row(
+            "preserve-data",
+            SettingKind::Lifecycle,
+            "<L><Rule><Status>Enabled</Status><Expiration/></Rule><Rule><Status>Enabled</Status><Transition/></Rule></L>",
+            "<L><Rule><Status>Disabled</Status><Expiration/></Rule><Rule><Status>Enabled</Status><Transition/></Rule></L>",
         ),
         Row {
             measure: "mark-contained",
