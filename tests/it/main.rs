@@ -6,6 +6,7 @@ mod cli;
 mod decide;
 mod engine;
 mod finding;
+mod judge;
 mod lambda;
 mod policy;
 mod proof;
