@@ -284,6 +284,12 @@ const VARIANTS: [Variant; 24] = [
         Who::Session,
     ),
     variant(
+        0,
+        "`preserve-data` `for: actor`",
+        "{ preserve-data: { for: actor } }",
+        Who::Session,
+    ),
+    variant(
         1,
         "`remove-public-grants`",
         "remove-public-grants",
@@ -314,6 +320,7 @@ const VARIANTS: [Variant; 24] = [
         "{ freeze-configuration: { for: everyone } }",
         Who::Session,
     ),
+    variant(2, "`preserve-data`", "preserve-data", Who::Session),
     variant(
         2,
         "`isolate` `access: writes`",
@@ -769,6 +776,13 @@ fn observed() -> Settings {
     settings.set(SettingKind::Acl, Document::Acl(acl));
     settings.set(SettingKind::PublicAccessBlock, flags());
     settings.set(SettingKind::AccountPublicAccessBlock, flags());
+    for (kind, text) in [
+        (SettingKind::Versioning, "<VersioningConfiguration/>"),
+        (SettingKind::Lifecycle, "<LifecycleConfiguration/>"),
+    ] {
+        let document = serde_json::from_value(json!({ "xml": { "text": text } })).unwrap();
+        settings.set(kind, document);
+    }
     settings
 }
 
