@@ -250,7 +250,7 @@ const fn variant(table: usize, heading: &'static str, yaml: &'static str, actor:
     }
 }
 
-const VARIANTS: [Variant; 24] = [
+const VARIANTS: [Variant; 26] = [
     variant(
         0,
         "`deny-actor` `scope: session`",
