@@ -19,7 +19,7 @@ use portcullis::policy::{self, Mode, Policy};
 use portcullis::rollback::inverse;
 use portcullis::settings::{
     Acl, Document, Grant, MAX_POLICY_BYTES, PolicyDocument, PublicAccessBlock, Setting,
-    SettingKind, Settings,
+    SettingKind, Settings, XmlDocument,
 };
 use portcullis::statements::{By, Deny, Hits};
 use proptest::prelude::*;
@@ -129,7 +129,7 @@ fn nobody_who_must_put_things_right_is_locked_out() {
 fn the_actor_is_denied_and_nobody_else() {
     let (contained, spared) = (Cell::new(0_u32), Cell::new(0_u32));
     // Many, for only those count in which no other measure denies.
-    check(2_500, |case| {
+    check(4_500, |case| {
         let asked = case.asked("deny-actor");
         let mut s3 = case.s3();
         let before = s3.clone();
@@ -504,11 +504,13 @@ fn case() -> impl Strategy<Value = Case> {
     )
 }
 
-const KINDS: [SettingKind; 4] = [
+const KINDS: [SettingKind; 6] = [
     SettingKind::BucketPolicy,
     SettingKind::Acl,
     SettingKind::PublicAccessBlock,
     SettingKind::AccountPublicAccessBlock,
+    SettingKind::Versioning,
+    SettingKind::Lifecycle,
 ];
 
 fn rules() -> impl Strategy<Value = (String, bool)> {
@@ -542,6 +544,7 @@ fn rules() -> impl Strategy<Value = (String, bool)> {
                 .to_owned(),
             presigned.to_owned(),
             format!("freeze-configuration: {{ for: {whom} }}"),
+            format!("preserve-data: {{ for: {whom} }}"),
             "quarantine-object".to_owned(),
         ];
         let most = prop_oneof![1 => 1..=1_usize, 2 => 1..=3_usize, 1 => 4..=8_usize];
@@ -679,14 +682,37 @@ fn actors() -> Vec<Actor> {
 
 fn settings() -> impl Strategy<Value = Settings> {
     let policy = prop_oneof![1 => Just(Setting::Absent), 6 => bucket_policy()];
-    (policy, acl(), flags(), flags()).prop_map(|(policy, acl, bucket, account)| {
-        Settings(
-            KINDS
-                .into_iter()
-                .zip([policy, acl, bucket, account])
-                .collect(),
-        )
+    let all = (policy, acl(), flags(), flags(), versioning(), lifecycle());
+    all.prop_map(|(policy, acl, bucket, account, versioning, lifecycle)| {
+        let settings = [policy, acl, bucket, account, versioning, lifecycle];
+        Settings(KINDS.into_iter().zip(settings).collect())
     })
+}
+
+/// A bucket that was never versioned cannot be so again, which is tested elsewhere.
+fn versioning() -> impl Strategy<Value = Setting> {
+    let forms = [
+        "<V><Status>Enabled</Status></V>",
+        "<V>\n<Status>Suspended</Status></V>",
+        "<V><Status>Suspended</Status><MfaDelete>Enabled</MfaDelete></V>",
+    ];
+    select(forms.map(xml).to_vec())
+}
+
+fn lifecycle() -> impl Strategy<Value = Setting> {
+    let rules = vec![
+        "<Rule><ID>a</ID><Status>Enabled</Status><Expiration><Days>1</Days></Expiration></Rule>",
+        "<Rule><Status>Enabled</Status><NoncurrentVersionExpiration/><Transition/></Rule>",
+        "<Rule><Status>Disabled</Status><Expiration/></Rule>",
+        "<Rule><Status>Enabled</Status><Transition/><New>Enabled</New></Rule>",
+    ];
+    let some = subsequence(rules, 1..=4).prop_shuffle();
+    let some = some.prop_map(|rules| xml(&format!("<L>{}</L>", rules.join("\n"))));
+    prop_oneof![1 => Just(Setting::Absent), 3 => some]
+}
+
+fn xml(text: &str) -> Setting {
+    Setting::Present(Document::Xml(XmlDocument::parse(text).unwrap()))
 }
 
 fn flags() -> impl Strategy<Value = Setting> {
