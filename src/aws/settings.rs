@@ -284,6 +284,21 @@ async fn write_acl(aws: &Aws, place: &Place, acl: &Acl) -> Result<(), AwsError> 
         .map_err(|error| AwsError::new("PutBucketAcl", &place.name(), &error))
 }
 
+/// S3 and s3control have types of their own for the same four flags.
+macro_rules! flags {
+    ($answer:expr) => {
+        $answer.public_access_block_configuration().map_or_else(
+            PublicAccessBlock::default,
+            |flags| PublicAccessBlock {
+                block_public_acls: flags.block_public_acls().unwrap_or_default(),
+                ignore_public_acls: flags.ignore_public_acls().unwrap_or_default(),
+                block_public_policy: flags.block_public_policy().unwrap_or_default(),
+                restrict_public_buckets: flags.restrict_public_buckets().unwrap_or_default(),
+            },
+        )
+    };
+}
+
 async fn read_public_access_block(aws: &Aws, place: &Place) -> Result<Document, AwsError> {
     let request = aws
         .s3(place)
@@ -293,36 +308,15 @@ async fn read_public_access_block(aws: &Aws, place: &Place) -> Result<Document, 
     let answer = request.expected_bucket_owner(&place.account).send().await;
     let answer =
         answer.map_err(|error| AwsError::new("GetPublicAccessBlock", &place.name(), &error))?;
-    let flags = answer
-        .public_access_block_configuration()
-        .map(|flags| PublicAccessBlock {
-            block_public_acls: flags.block_public_acls().unwrap_or_default(),
-            ignore_public_acls: flags.ignore_public_acls().unwrap_or_default(),
-            block_public_policy: flags.block_public_policy().unwrap_or_default(),
-            restrict_public_buckets: flags.restrict_public_buckets().unwrap_or_default(),
-        });
-    Ok(Document::PublicAccessBlock(flags.unwrap_or_default()))
+    Ok(Document::PublicAccessBlock(flags!(answer)))
 }
 
 async fn read_account_public_access_block(aws: &Aws, place: &Place) -> Result<Document, AwsError> {
-    let answer = aws
-        .s3control(place)
-        .await
-        .get_public_access_block()
-        .account_id(&place.account)
-        .send()
-        .await;
+    let request = aws.s3control(place).await.get_public_access_block();
+    let answer = request.account_id(&place.account).send().await;
     let answer =
         answer.map_err(|error| AwsError::new("GetPublicAccessBlock", &place.name(), &error))?;
-    let flags = answer
-        .public_access_block_configuration()
-        .map(|flags| PublicAccessBlock {
-            block_public_acls: flags.block_public_acls().unwrap_or_default(),
-            ignore_public_acls: flags.ignore_public_acls().unwrap_or_default(),
-            block_public_policy: flags.block_public_policy().unwrap_or_default(),
-            restrict_public_buckets: flags.restrict_public_buckets().unwrap_or_default(),
-        });
-    Ok(Document::PublicAccessBlock(flags.unwrap_or_default()))
+    Ok(Document::PublicAccessBlock(flags!(answer)))
 }
 
 async fn read_tags(aws: &Aws, place: &Place) -> Result<Document, AwsError> {

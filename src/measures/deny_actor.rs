@@ -2,25 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use super::document::add_deny;
+use super::document::{add_deny, statement_info};
 use super::who::actors;
 use super::{Context, Disposition, Info, Scope, Stop, Tactic};
-use crate::settings::{SettingKind, Settings};
+use crate::settings::Settings;
 use crate::statements::Deny;
 
-pub(super) const INFO: Info = Info {
-    name: "deny-actor",
-    tactic: Tactic::Evict,
-    disposition: Disposition::Safe,
-    reads: &[SettingKind::BucketPolicy, SettingKind::PublicAccessBlock],
-    amends: &[SettingKind::BucketPolicy],
-    actions: &[
-        "s3:GetBucketPolicy",
-        "s3:GetBucketPublicAccessBlock",
-        "s3:PutBucketPolicy",
-    ],
-    summary: "denies the finding's actor every S3 action on the bucket, by unique id (session, identity) or account",
-};
+pub(super) const INFO: Info = statement_info(
+    "deny-actor",
+    Tactic::Evict,
+    Disposition::Safe,
+    "denies the finding's actor every S3 action on the bucket, by unique id (session, identity) or account",
+);
 
 pub(super) fn amend(
     scope: Scope,

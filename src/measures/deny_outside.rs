@@ -2,24 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use super::document::add_deny;
+use super::document::{add_deny, statement_info};
 use super::{Context, Disposition, Info, Stop, Tactic};
-use crate::settings::{SettingKind, Settings};
+use crate::settings::Settings;
 use crate::statements::{Deny, Test};
 
-pub(super) const INFO: Info = Info {
-    name: "deny-outside",
-    tactic: Tactic::Isolate,
-    disposition: Disposition::Disruptive,
-    reads: &[SettingKind::BucketPolicy, SettingKind::PublicAccessBlock],
-    amends: &[SettingKind::BucketPolicy],
-    actions: &[
-        "s3:GetBucketPolicy",
-        "s3:GetBucketPublicAccessBlock",
-        "s3:PutBucketPolicy",
-    ],
-    summary: "denies every S3 action to principals outside the organizations and accounts named, AWS services spared",
-};
+pub(super) const INFO: Info = statement_info(
+    "deny-outside",
+    Tactic::Isolate,
+    Disposition::Disruptive,
+    "denies every S3 action to principals outside the organizations and accounts named, AWS services spared",
+);
 
 /// Without parameters, what the policy file trusts. The bucket's own account is always inside.
 pub(super) fn amend(

@@ -2,24 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use super::document::add_deny;
+use super::document::{add_deny, statement_info};
 use super::{Age, Context, Disposition, Info, Stop, Tactic};
-use crate::settings::{SettingKind, Settings};
+use crate::settings::Settings;
 use crate::statements::{Deny, Test};
 
-pub(super) const INFO: Info = Info {
-    name: "deny-presigned-urls",
-    tactic: Tactic::Isolate,
-    disposition: Disposition::Disruptive,
-    reads: &[SettingKind::BucketPolicy, SettingKind::PublicAccessBlock],
-    amends: &[SettingKind::BucketPolicy],
-    actions: &[
-        "s3:GetBucketPolicy",
-        "s3:GetBucketPublicAccessBlock",
-        "s3:PutBucketPolicy",
-    ],
-    summary: "denies requests that are signed in the query string or a POST form, or only signatures older than a duration",
-};
+pub(super) const INFO: Info = statement_info(
+    "deny-presigned-urls",
+    Tactic::Isolate,
+    Disposition::Disruptive,
+    "denies requests that are signed in the query string or a POST form, or only signatures older than a duration",
+);
 
 pub(super) fn amend(
     older_than: Option<Age>,

@@ -5,25 +5,18 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::document::add_deny;
+use super::document::{add_deny, statement_info};
 use super::{Context, Disposition, Info, Stop, Tactic};
 use crate::guard::Guard;
-use crate::settings::{SettingKind, Settings};
+use crate::settings::Settings;
 use crate::statements::{By, Deny, Hits};
 
-pub(super) const INFO: Info = Info {
-    name: "deny-source-ip",
-    tactic: Tactic::Isolate,
-    disposition: Disposition::Safe,
-    reads: &[SettingKind::BucketPolicy, SettingKind::PublicAccessBlock],
-    amends: &[SettingKind::BucketPolicy],
-    actions: &[
-        "s3:GetBucketPolicy",
-        "s3:GetBucketPublicAccessBlock",
-        "s3:PutBucketPolicy",
-    ],
-    summary: "denies every S3 action on the bucket to the remote addresses of the finding",
-};
+pub(super) const INFO: Info = statement_info(
+    "deny-source-ip",
+    Tactic::Isolate,
+    Disposition::Safe,
+    "denies every S3 action on the bucket to the remote addresses of the finding",
+);
 
 /// Networks that an address on the internet is never in; a Deny of one would hit the team's own callers or nobody.
 const NOT_PUBLIC: [&str; 14] = [

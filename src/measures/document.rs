@@ -1,10 +1,33 @@
 //! The bucket policy as measures change it: every new document goes through here, so that none is planned that S3 would
 //! refuse or that would lock out those who must stay in.
 
-use super::{Context, Stop};
+use super::{Context, Disposition, Info, Stop, Tactic};
 use crate::guard::Guard;
 use crate::settings::{Document, MAX_POLICY_BYTES, PolicyDocument, Setting, SettingKind, Settings};
 use crate::statements::Deny;
+
+/// What every measure is and needs that only adds statements.
+pub(super) const fn statement_info(
+    name: &'static str,
+    tactic: Tactic,
+    disposition: Disposition,
+    summary: &'static str,
+) -> Info {
+    Info {
+        name,
+        tactic,
+        disposition,
+        // With BlockPublicPolicy on, S3 refuses a document that would still be public.
+        reads: &[SettingKind::BucketPolicy, SettingKind::PublicAccessBlock],
+        amends: &[SettingKind::BucketPolicy],
+        actions: &[
+            "s3:GetBucketPolicy",
+            "s3:GetBucketPublicAccessBlock",
+            "s3:PutBucketPolicy",
+        ],
+        summary,
+    }
+}
 
 /// Puts a statement of ours into the desired bucket policy.
 pub(super) fn add_deny(

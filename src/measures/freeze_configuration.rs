@@ -1,22 +1,16 @@
 //! `freeze-configuration`: the settings of the bucket stay as they are, for the actor or for everybody.
 
+use super::document::statement_info;
 use super::who::deny_actions;
 use super::{Context, Disposition, Info, Stop, Tactic, Whom};
-use crate::settings::{SettingKind, Settings};
+use crate::settings::Settings;
 
-pub(super) const INFO: Info = Info {
-    name: "freeze-configuration",
-    tactic: Tactic::Harden,
-    disposition: Disposition::Disruptive,
-    reads: &[SettingKind::BucketPolicy, SettingKind::PublicAccessBlock],
-    amends: &[SettingKind::BucketPolicy],
-    actions: &[
-        "s3:GetBucketPolicy",
-        "s3:GetBucketPublicAccessBlock",
-        "s3:PutBucketPolicy",
-    ],
-    summary: "denies changes of the bucket's settings to the actor, or to everybody but break-glass",
-};
+pub(super) const INFO: Info = statement_info(
+    "freeze-configuration",
+    Tactic::Harden,
+    Disposition::Disruptive,
+    "denies changes of the bucket's settings to the actor, or to everybody but break-glass",
+);
 
 /// What changes a bucket's settings. Whoever may delete or replace the policy can take our Deny away.
 const CHANGES: [&str; 15] = [

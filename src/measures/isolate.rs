@@ -2,24 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use super::document::add_deny;
+use super::document::{add_deny, statement_info};
 use super::{Access, Context, Disposition, Info, Stop, Tactic};
-use crate::settings::{SettingKind, Settings};
+use crate::settings::Settings;
 use crate::statements::Deny;
 
-pub(super) const INFO: Info = Info {
-    name: "isolate",
-    tactic: Tactic::Isolate,
-    disposition: Disposition::Disruptive,
-    reads: &[SettingKind::BucketPolicy, SettingKind::PublicAccessBlock],
-    amends: &[SettingKind::BucketPolicy],
-    actions: &[
-        "s3:GetBucketPolicy",
-        "s3:GetBucketPublicAccessBlock",
-        "s3:PutBucketPolicy",
-    ],
-    summary: "denies everybody the data (or writes, or everything) but break-glass, Portcullis and AWS services",
-};
+pub(super) const INFO: Info = statement_info(
+    "isolate",
+    Tactic::Isolate,
+    Disposition::Disruptive,
+    "denies everybody the data (or writes, or everything) but break-glass, Portcullis and AWS services",
+);
 
 /// Wildcards take in the `…Version` actions: a Deny of `s3:GetObject` alone leaves every older version readable.
 const WRITES: [&str; 7] = [

@@ -2,25 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use super::document::add_deny;
+use super::document::{add_deny, statement_info};
 use super::{Context, Disposition, Info, Stop, Tactic};
 use crate::guard::Guard;
-use crate::settings::{SettingKind, Settings};
+use crate::settings::Settings;
 use crate::statements::{By, Deny, Hits};
 
-pub(super) const INFO: Info = Info {
-    name: "quarantine-object",
-    tactic: Tactic::Isolate,
-    disposition: Disposition::Safe,
-    reads: &[SettingKind::BucketPolicy, SettingKind::PublicAccessBlock],
-    amends: &[SettingKind::BucketPolicy],
-    actions: &[
-        "s3:GetBucketPolicy",
-        "s3:GetBucketPublicAccessBlock",
-        "s3:PutBucketPolicy",
-    ],
-    summary: "denies reads of the finding's objects, in every version, and of objects that GuardDuty has tagged as a threat",
-};
+pub(super) const INFO: Info = statement_info(
+    "quarantine-object",
+    Tactic::Isolate,
+    Disposition::Safe,
+    "denies reads of the finding's objects, in every version, and of objects that GuardDuty has tagged as a threat",
+);
 
 const TAG: By = By::Condition(
     "StringEquals",

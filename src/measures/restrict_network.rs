@@ -4,25 +4,18 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use super::document::add_deny;
+use super::document::{add_deny, statement_info};
 use super::{Context, Disposition, Info, Stop, Tactic};
 use crate::guard::Guard;
-use crate::settings::{SettingKind, Settings};
+use crate::settings::Settings;
 use crate::statements::{Deny, Test};
 
-pub(super) const INFO: Info = Info {
-    name: "restrict-network",
-    tactic: Tactic::Isolate,
-    disposition: Disposition::Disruptive,
-    reads: &[SettingKind::BucketPolicy, SettingKind::PublicAccessBlock],
-    amends: &[SettingKind::BucketPolicy],
-    actions: &[
-        "s3:GetBucketPolicy",
-        "s3:GetBucketPublicAccessBlock",
-        "s3:PutBucketPolicy",
-    ],
-    summary: "denies every S3 action that comes by none of the VPC endpoints, VPCs and addresses named, AWS services spared",
-};
+pub(super) const INFO: Info = statement_info(
+    "restrict-network",
+    Tactic::Isolate,
+    Disposition::Disruptive,
+    "denies every S3 action that comes by none of the VPC endpoints, VPCs and addresses named, AWS services spared",
+);
 
 pub(super) fn amend(
     endpoints: &[String],
