@@ -49,7 +49,5 @@ words! {
         OtherAccount = "other-account",
         /// A person rolled this finding back.
         Released = "released",
-        /// This version does not run the follow-up.
-        NotInThisVersion = "not-in-this-version",
     }
 }

@@ -164,14 +164,6 @@ impl Engine<'_> {
             .await
     }
 
-    /// What would be done about a target now: reads, and writes nothing.
-    pub async fn plan(&self, finding: &Finding, target: &Target) -> Report {
-        match self.look(finding, target, false, None).await {
-            Ok(look) => Report::planned(look.record),
-            Err(error) => Report::failed(finding, target, error),
-        }
-    }
-
     fn beyond_limit(&self, finding: &Finding, index: usize) -> Option<Stop> {
         let limit = self.policy.limits.buckets_per_finding as usize;
         (index >= limit).then(|| {

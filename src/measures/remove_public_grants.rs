@@ -1,8 +1,8 @@
 //! `remove-public-grants`: the Allow statements and ACL grants that admit everybody.
 
 use super::document::replace_policy;
+use super::setting::{general_purpose, unreadable};
 use super::{Context, Disposition, Info, Stop, Tactic};
-use crate::guard::Guard;
 use crate::settings::{Document, SettingKind, Settings, Statement};
 
 pub(super) const INFO: Info = Info {
@@ -27,13 +27,7 @@ pub(super) const INFO: Info = Info {
 };
 
 pub(super) fn amend(context: &Context, desired: &mut Settings) -> Result<Vec<String>, Stop> {
-    if context.bucket_arn().is_ok() && context.bucket.is_some_and(|bucket| bucket.directory) {
-        let why = "a directory bucket has no access control list and never admits everybody";
-        return Err(Stop::new(Guard::DirectoryBucket, why));
-    }
-    context.bucket_arn()?;
-    let unreadable =
-        |unknown: crate::settings::Unknown| Stop::new(Guard::Unreadable, unknown.to_string());
+    general_purpose(context, SettingKind::Acl)?;
     let policy = desired.bucket_policy().map_err(unreadable)?.cloned();
     let acl = desired.acl().map_err(unreadable)?.clone();
 

@@ -188,10 +188,16 @@ fn measures_have_names_of_their_own() {
 fn text_is_tidy() {
     // Put together here, so that this file does not hold them.
     let private = [["/wo", "rk/"].concat(), ["/ro", "ot/"].concat()];
+    let unmerged = ["<".repeat(7), ">".repeat(7)];
     let mut untidy = Vec::new();
     for (path, text) in files() {
         for (index, line) in text.lines().enumerate() {
             let place = format!("{}:{}", path.display(), index + 1);
+            if unmerged.iter().any(|marker| line.starts_with(marker)) {
+                untidy.push(format!(
+                    "{place}: the mark of a merge that was not finished"
+                ));
+            }
             if private.iter().any(|private| line.contains(private)) {
                 untidy.push(format!("{place}: a path of somebody's machine"));
             }
