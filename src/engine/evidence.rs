@@ -1,9 +1,10 @@
 //! The evidence: stored before the first write, never overwritten.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
-use super::EngineError;
-use crate::record::{Record, RunResult};
+use super::{EngineError, unique};
+use crate::record::{Outcome, Record, RunResult, VERSION};
 use crate::store::{Created, Store, StoreError, record_key, result_key};
 
 /// Attempts at one delivery that are kept apart; more than Lambda ever makes.
@@ -47,6 +48,22 @@ pub(super) async fn store(store: &Store, record: &Record) -> Result<String, Engi
         }
     }
     Err(EngineError::Unstable)
+}
+
+/// Closes a record whose plan was not carried out, because the target had changed by the time it was stored: the state before
+/// that it holds is out of date, and no later run may take it for its evidence.
+pub(super) async fn give_up(store: &Store, id: &str, now: Timestamp) -> Result<(), EngineError> {
+    let result = RunResult {
+        version: VERSION,
+        record: id.to_owned(),
+        run: unique(),
+        at: now,
+        outcome: Outcome::Planned,
+        changes: Vec::new(),
+    };
+    store_result(store, &result)
+        .await
+        .map_err(EngineError::Evidence)
 }
 
 /// Stores what became of a record.

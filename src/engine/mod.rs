@@ -269,6 +269,7 @@ impl Engine<'_> {
                 record = id,
                 "the target changed while the evidence was written; planning anew"
             );
+            evidence::give_up(self.store, &id, (self.clock)()).await?;
             look.observed.0.extend(again.0);
             let decided = self.decide(finding, target, &look.observed, &look.stops);
             look.record = self.record(finding, target, &look.observed, decided);

@@ -7,7 +7,7 @@ use super::{Engine, EngineError, Report, evidence, observe, unique};
 use crate::aws::Place;
 use crate::decision::Decision;
 use crate::finding::Target;
-use crate::record::{Outcome, Record, RollbackOf, VERSION, compact, target_digest};
+use crate::record::{Outcome, Record, RollbackOf, RunResult, VERSION, compact, target_digest};
 use crate::rollback::{Inverse, inverse};
 use crate::settings::SettingKind;
 use crate::store::{self, Store, StoreError};
@@ -167,6 +167,15 @@ impl Engine<'_> {
         request: &RollbackRequest,
     ) -> Result<(Inverse, Place, crate::settings::Settings), RollbackError> {
         if record.outcome.is_some() || record.decision.plan.is_empty() {
+            return Err(RollbackError::NothingDone {
+                id: record.id.clone(),
+            });
+        }
+        let key = store::result_key(&record.id).map_err(EngineError::from)?;
+        let result = self.store.get(&key).await.map_err(EngineError::Store)?;
+        let result =
+            result.and_then(|object| serde_json::from_slice::<RunResult>(&object.bytes).ok());
+        if result.is_some_and(|result| result.outcome == Outcome::Planned) {
             return Err(RollbackError::NothingDone {
                 id: record.id.clone(),
             });

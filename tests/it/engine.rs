@@ -7,7 +7,7 @@ use aws_sdk_s3::Client;
 use jiff::{SignedDuration, Timestamp};
 use portcullis::aws::{Aws, AwsOptions};
 use portcullis::classification::Own;
-use portcullis::engine::{Engine, EngineError, Report, RollbackRequest};
+use portcullis::engine::{Engine, EngineError, Report, RollbackError, RollbackRequest};
 use portcullis::finding::{Bucket, Event, Finding, Target, read};
 use portcullis::guard::Guard;
 use portcullis::policy::{self, Mode, Policy};
@@ -245,6 +245,72 @@ async fn what_others_write_while_the_evidence_is_stored_is_kept() {
     assert!(
         text.contains("SomebodyElse") && !text.contains("World"),
         "{text}"
+    );
+}
+
+#[tokio::test]
+async fn what_others_turn_on_while_the_evidence_is_stored_stays_on_after_rollback() {
+    static READS: AtomicU32 = AtomicU32::new(0);
+    static BUCKET: Mutex<String> = Mutex::new(String::new());
+    let direct = endpoint("ministack");
+    let world = World::new("flags", move |request| {
+        // The second look at the flags is the one beside the evidence.
+        let looks = request.starts_with("GET") && request.contains("?publicAccessBlock");
+        if looks && READS.fetch_add(1, Ordering::SeqCst) == 1 {
+            let (endpoint, bucket) = (direct.clone(), BUCKET.lock().unwrap().clone());
+            let some = aws_sdk_s3::types::PublicAccessBlockConfiguration::builder()
+                .ignore_public_acls(true)
+                .build();
+            let write = async move {
+                let put = client(&endpoint).put_public_access_block().bucket(&bucket);
+                put.public_access_block_configuration(some)
+                    .send()
+                    .await
+                    .unwrap();
+            };
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap()
+                .block_on(write);
+        }
+        Verdict::Pass
+    })
+    .await;
+    *BUCKET.lock().unwrap() = world.bucket.clone();
+    let report = world.respond(&world.public()).await;
+    assert_eq!(
+        report.summary.outcome,
+        Outcome::Contained,
+        "{:?}",
+        report.summary
+    );
+    assert_eq!(flags(&world.client, &world.bucket).await, Some([true; 4]));
+    // The plan that was given up has a record, too, with flags that are out of date.
+    let given_up = report
+        .summary
+        .id
+        .as_ref()
+        .unwrap()
+        .strip_suffix("-2")
+        .unwrap();
+    let record = Engine::load(&world.store, given_up).await.unwrap();
+    let engine = world.engine(Some("operator"), SignedDuration::from_secs(30));
+    let refused = engine
+        .rollback(&record, &RollbackRequest::default())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused, RollbackError::NothingDone { .. }),
+        "{refused}"
+    );
+    assert_eq!(
+        world.roll_back(&report).await.summary.outcome,
+        Outcome::RolledBack
+    );
+    assert_eq!(
+        flags(&world.client, &world.bucket).await,
+        Some([false, true, false, false])
     );
 }
 
