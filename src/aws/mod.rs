@@ -30,6 +30,7 @@ pub struct Aws {
     config: SdkConfig,
     own_account: Option<String>,
     member_role: Option<String>,
+    detector: Option<String>,
     s3control_endpoint: Option<String>,
     /// Configurations of other accounts: assumed credentials live in them and are reused until they expire.
     members: Mutex<HashMap<String, SdkConfig>>,
@@ -44,6 +45,8 @@ pub struct AwsOptions {
     pub member_role: Option<String>,
     /// The account that we run in; buckets of others need `member_role`.
     pub own_account: Option<String>,
+    /// The stack's own detector; a member's finding is read through it, never through the member's.
+    pub detector: Option<String>,
     /// A fixed endpoint for s3control, whose own rules put the account id in front of the host name.
     pub s3control_endpoint: Option<String>,
 }
@@ -88,6 +91,7 @@ impl Aws {
             config,
             own_account: options.own_account,
             member_role: options.member_role,
+            detector: options.detector,
             s3control_endpoint: options.s3control_endpoint,
             members: Mutex::default(),
             s3: Mutex::default(),

@@ -7,9 +7,10 @@ use portcullis::measures::Measure;
 use portcullis::settings::SettingKind;
 
 /// What is pure: no IO, no clock, no environment.
-const CORE: [&str; 12] = [
+const CORE: [&str; 13] = [
     "src/classification",
     "src/decision.rs",
+    "src/enrichment.rs",
     "src/finding",
     "src/guard.rs",
     "src/measures",
