@@ -42,12 +42,13 @@ pub enum Meaning {
 }
 
 /// Codes by which S3 says that a setting is not configured.
-const NOT_CONFIGURED: [&str; 8] = [
+const NOT_CONFIGURED: [&str; 9] = [
     "NoSuchBucketPolicy",
     "NoSuchCORSConfiguration",
     "NoSuchLifecycleConfiguration",
     "NoSuchPublicAccessBlockConfiguration",
     "NoSuchTagSet",
+    "NoSuchWebsiteConfiguration",
     "OwnershipControlsNotFoundError",
     "ReplicationConfigurationNotFoundError",
     "ServerSideEncryptionConfigurationNotFoundError",

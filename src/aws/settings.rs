@@ -71,7 +71,9 @@ pub async fn read(aws: &Aws, place: &Place, kind: SettingKind) -> Result<Setting
         | SettingKind::OwnershipControls
         | SettingKind::Cors
         | SettingKind::Logging
-        | SettingKind::Replication => xml::read(aws, place, kind).await,
+        | SettingKind::Replication
+        | SettingKind::Website
+        | SettingKind::PolicyStatus => xml::read(aws, place, kind).await,
     };
     match answer {
         Ok(document) => Ok(Setting::Present(document)),

@@ -49,6 +49,8 @@ pub(super) async fn read(
         SettingKind::Cors => get!(get_bucket_cors, "GetBucketCors"),
         SettingKind::Logging => get!(get_bucket_logging, "GetBucketLogging"),
         SettingKind::Replication => get!(get_bucket_replication, "GetBucketReplication"),
+        SettingKind::Website => get!(get_bucket_website, "GetBucketWebsite"),
+        SettingKind::PolicyStatus => get!(get_bucket_policy_status, "GetBucketPolicyStatus"),
         _ => return Err(not_xml("read", place, kind)),
     };
     kept.document().map_err(|why| AwsError {

@@ -173,6 +173,24 @@ pub struct Actor {
     pub instance: Option<String>,
 }
 
+impl Actor {
+    /// The EC2 instance whose role session this is: one that the finding names, or that the session is named after, as EC2
+    /// does it.
+    pub fn instance_of_session(&self) -> Option<&str> {
+        let session = || {
+            self.principal_id
+                .as_deref()?
+                .split_once(':')
+                .map(|(_, name)| name)
+        };
+        let named = || session().filter(|name| actor::is_instance(name));
+        let is_role = matches!(self.user_type, UserType::AssumedRole | UserType::Unknown);
+        self.instance
+            .as_deref()
+            .or_else(|| named().filter(|_| is_role))
+    }
+}
+
 /// CloudTrail's `userIdentity.type`, compared without case or underscores; anonymous callers have their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

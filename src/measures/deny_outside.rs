@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::document::{add_deny, statement_info};
-use super::{Context, Disposition, Info, Stop, Tactic};
+use super::bystanders::bystanders;
+use super::document::{add_deny, everyone_info};
+use super::{Context, Info, Stop, Tactic};
 use crate::settings::Settings;
 use crate::statements::{Deny, Test};
 
-pub(super) const INFO: Info = statement_info(
+pub(super) const INFO: Info = everyone_info(
     "deny-outside",
     Tactic::Isolate,
-    Disposition::Disruptive,
     "denies every S3 action to principals outside the organizations and accounts named, AWS services spared",
 );
 
@@ -58,6 +58,7 @@ pub(super) fn amend(
         spare_services: true,
         spared: context.spared.clone(),
     };
+    let notes = bystanders(context, desired)?;
     add_deny(&deny, &bucket_arn, context, desired)?;
-    Ok(Vec::new())
+    Ok(notes)
 }

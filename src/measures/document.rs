@@ -29,6 +29,28 @@ pub(super) const fn statement_info(
     }
 }
 
+/// What every measure is and needs that adds a statement which can hit everybody: also who delivers logs by the ACL.
+pub(super) const fn everyone_info(
+    name: &'static str,
+    tactic: Tactic,
+    summary: &'static str,
+) -> Info {
+    Info {
+        reads: &[
+            SettingKind::BucketPolicy,
+            SettingKind::PublicAccessBlock,
+            SettingKind::Acl,
+        ],
+        actions: &[
+            "s3:GetBucketAcl",
+            "s3:GetBucketPolicy",
+            "s3:GetBucketPublicAccessBlock",
+            "s3:PutBucketPolicy",
+        ],
+        ..statement_info(name, tactic, Disposition::Disruptive, summary)
+    }
+}
+
 /// Puts a statement of ours into the desired bucket policy.
 pub(super) fn add_deny(
     deny: &Deny,

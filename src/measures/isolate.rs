@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::document::{add_deny, statement_info};
-use super::{Access, Context, Disposition, Info, Stop, Tactic};
+use super::bystanders::bystanders;
+use super::document::{add_deny, everyone_info};
+use super::{Access, Context, Info, Stop, Tactic};
 use crate::settings::Settings;
 use crate::statements::Deny;
 
-pub(super) const INFO: Info = statement_info(
+pub(super) const INFO: Info = everyone_info(
     "isolate",
     Tactic::Isolate,
-    Disposition::Disruptive,
     "denies everybody the data (or writes, or everything) but break-glass, Portcullis and AWS services",
 );
 
@@ -57,6 +57,7 @@ pub(super) fn amend(
         spare_services: true,
         spared: context.spared_with_service_linked(),
     };
+    let notes = bystanders(context, desired)?;
     add_deny(&deny, &bucket_arn, context, desired)?;
-    Ok(Vec::new())
+    Ok(notes)
 }

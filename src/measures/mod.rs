@@ -8,6 +8,7 @@
 mod block_account_public_access;
 mod block_customer_keys;
 mod block_public_access;
+mod bystanders;
 mod deny_actor;
 mod deny_outside;
 mod deny_presigned_urls;
@@ -208,6 +209,8 @@ pub struct Context<'a> {
     pub policy: &'a Policy,
     /// Patterns of `aws:PrincipalArn` that no Deny may hit: break-glass and Portcullis's own role.
     pub spared: &'a BTreeSet<String>,
+    /// Whether the rule is written for buckets that take logs.
+    pub means_log_targets: bool,
 }
 
 impl Context<'_> {

@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use super::document::{add_deny, statement_info};
-use super::{Context, Disposition, Info, Stop, Tactic};
+use super::bystanders::bystanders;
+use super::document::{add_deny, everyone_info};
+use super::{Context, Info, Stop, Tactic};
 use crate::guard::Guard;
 use crate::settings::Settings;
 use crate::statements::{Deny, Test};
 
-pub(super) const INFO: Info = statement_info(
+pub(super) const INFO: Info = everyone_info(
     "restrict-network",
     Tactic::Isolate,
-    Disposition::Disruptive,
     "denies every S3 action that comes by none of the VPC endpoints, VPCs and addresses named, AWS services spared",
 );
 
@@ -59,6 +59,7 @@ pub(super) fn amend(
         spare_services: true,
         spared: context.spared_with_service_linked(),
     };
+    let notes = bystanders(context, desired)?;
     add_deny(&deny, &bucket_arn, context, desired)?;
-    Ok(Vec::new())
+    Ok(notes)
 }

@@ -33,7 +33,10 @@ pub(super) fn difference(
             flags(before, after)
         }
         SettingKind::Tags => tags(before, after),
-        SettingKind::Versioning
+        // Only read: never in a plan.
+        SettingKind::Website
+        | SettingKind::PolicyStatus
+        | SettingKind::Versioning
         | SettingKind::Lifecycle
         | SettingKind::Encryption
         | SettingKind::OwnershipControls

@@ -49,6 +49,10 @@ words! {
         AccountPublicAccessBlock = "account-public-access-block",
         /// The bucket's tags.
         Tags = "tags",
+        /// The website configuration; only read.
+        Website = "website",
+        /// S3's own word on whether the bucket policy is public; only read.
+        PolicyStatus = "policy-status",
     }
 }
 
@@ -68,7 +72,14 @@ impl SettingKind {
             Self::PublicAccessBlock => "public access block",
             Self::AccountPublicAccessBlock => "account public access block",
             Self::Tags => "tags",
+            Self::Website => "website configuration",
+            Self::PolicyStatus => "policy status",
         }
+    }
+
+    /// Whether a measure can change it; the others only tell what a bucket is like.
+    pub fn is_amendable(self) -> bool {
+        !matches!(self, Self::Website | Self::PolicyStatus)
     }
 }
 
@@ -206,6 +217,26 @@ impl Settings {
                 setting: other,
             }),
         }
+    }
+
+    /// Whether S3 itself calls the bucket policy public; none where it was not asked or did not say.
+    pub fn policy_status(&self) -> Option<bool> {
+        match self.xml(SettingKind::PolicyStatus).ok()? {
+            None => Some(false),
+            Some(document) => match document.root().value("IsPublic") {
+                "TRUE" | "true" => Some(true),
+                "FALSE" | "false" => Some(false),
+                _ => None,
+            },
+        }
+    }
+
+    /// Whether the ownership controls were read and have S3 ignore every access control list.
+    pub fn disables_acls(&self) -> bool {
+        let controls = self.xml(SettingKind::OwnershipControls).ok().flatten();
+        controls
+            .and_then(|document| document.root().child("Rule"))
+            .is_some_and(|rule| rule.value("ObjectOwnership") == "BucketOwnerEnforced")
     }
 
     /// The tags, empty where there are none.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use portcullis::classification::{Classification, Own};
 use portcullis::decision::{Decision, Situation, decide};
+use portcullis::enrichment::Enrichment;
 use portcullis::finding::{Event, Finding, Target, read};
 use portcullis::policy::{self, Mode, Policy};
 use portcullis::settings::{Document, Setting, SettingKind, Settings};
@@ -159,6 +160,7 @@ struct Case {
     folder: PathBuf,
     finding: Finding,
     facts: Settings,
+    enrichment: Enrichment,
     policy: Policy,
     own: Own,
     now: Timestamp,
@@ -181,6 +183,10 @@ impl Case {
         };
         let facts = std::fs::read_to_string(folder.join("facts.json")).unwrap();
         let facts = serde_json::from_str(&facts).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let enrichment = match std::fs::read_to_string(folder.join("enrichment.json")) {
+            Ok(text) => serde_json::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}")),
+            Err(_) => Enrichment::default(),
+        };
         let text = std::fs::read_to_string(folder.join("policy.yaml")).unwrap();
         let today = jiff::civil::date(2026, 10, 5);
         let loaded = policy::load("policy.yaml", &text, today);
@@ -200,6 +206,7 @@ impl Case {
             folder: folder.to_owned(),
             finding: *finding,
             facts,
+            enrichment,
             policy,
             own,
             now,
@@ -215,6 +222,7 @@ impl Case {
             own: &self.own,
             operator: None,
             observed,
+            enrichment: &self.enrichment,
             stops: &[],
             now: self.now,
         }
@@ -272,8 +280,15 @@ fn shown((target, classification, decision): &Decided) -> Value {
         authorization,
         access_path,
         exposure,
+        evidence,
+        uses,
+        sensitivity,
         ..
     } = classification;
+    let uses = uses.are.iter();
+    let uses: Vec<String> = uses
+        .map(|found| format!("{}: {}", found.is, found.because))
+        .collect();
     let changes = decision.plan.changes.iter().map(|change| {
         let after = match policy(&change.after) {
             // As JSON, so that it can be read; its bytes are compared elsewhere.
@@ -291,7 +306,10 @@ fn shown((target, classification, decision): &Decided) -> Value {
             "actors": classification.actors,
             "authorization": format!("{}: {}", authorization.is, authorization.because),
             "access-path": format!("{}: {}", access_path.is, access_path.because),
+            "evidence": evidence,
+            "uses": uses,
             "exposure": format!("{}: {}", exposure.is, exposure.because),
+            "sensitivity": format!("{}: {}", sensitivity.is, sensitivity.because),
             "networks": classification.networks,
             "credentials": classification.credentials,
             "api-outcome": classification.api_outcome,

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 
 use portcullis::classification::Own;
 use portcullis::decision::{Situation, decide};
+use portcullis::enrichment::Enrichment;
 use portcullis::finding::{Actor, Bucket, Event, Finding, Object, Remote, Target, UserType, read};
 use portcullis::measures::Measure;
 use portcullis::policy::{self, Mode};
@@ -811,6 +812,7 @@ impl Variant {
             own: &own,
             operator: None,
             observed,
+            enrichment: &Enrichment::default(),
             stops: &[],
             now: "2026-10-05T09:00:00Z".parse().unwrap(),
         };

@@ -12,6 +12,7 @@ use iam_rs::{Arn, Context, Decision as Verdict, IAMPolicy, IAMRequest, Principal
 use jiff::Timestamp;
 use portcullis::classification::Own;
 use portcullis::decision::{Decision, Situation, decide};
+use portcullis::enrichment::Enrichment;
 use portcullis::finding::{Actor, Bucket, Finding, Object, Remote, Target, UserType};
 use portcullis::guard::Guard;
 use portcullis::plan::{Change, Plan};
@@ -403,6 +404,7 @@ impl Case {
             own: &own,
             operator: None,
             observed,
+            enrichment: &Enrichment::default(),
             stops: &[],
             now: Timestamp::UNIX_EPOCH,
         };

@@ -10,6 +10,7 @@ use portcullis::aws::{self, Aws, AwsOptions, Place};
 use portcullis::classification::Own;
 use portcullis::decision::{Decision, Situation, decide};
 use portcullis::engine::{Engine, Report, RollbackRequest};
+use portcullis::enrichment::Enrichment;
 use portcullis::finding::{Bucket, Event, Finding, Target, read};
 use portcullis::guard::Guard;
 use portcullis::plan::{Change, Plan};
@@ -394,7 +395,8 @@ fn the_acl_goes_before_the_ownership_and_comes_back_after_it() {
     assert_eq!(apply(&now, &undone), observed);
 }
 
-/// Settings go in the order in which S3 takes them: who may do what first, the tags last.
+/// Settings go in the order in which S3 takes them: who may do what first, the tags last;
+/// then those that are only read.
 #[test]
 fn settings_are_in_the_order_of_their_application() {
     use SettingKind::*;
@@ -411,6 +413,8 @@ fn settings_are_in_the_order_of_their_application() {
         PublicAccessBlock,
         AccountPublicAccessBlock,
         Tags,
+        Website,
+        PolicyStatus,
     ];
     assert!(order.is_sorted());
     let words: Vec<&str> = order.iter().map(|kind| kind.word()).collect();
@@ -940,6 +944,7 @@ fn decision(measure: &str, observed: &Settings, finding: &Finding) -> Decision {
         own: &own,
         operator: None,
         observed,
+        enrichment: &Enrichment::default(),
         stops: &[],
         now: Timestamp::UNIX_EPOCH,
     };

@@ -225,6 +225,8 @@ fn reading(word: &str) -> &'static str {
         SettingKind::PublicAccessBlock => "s3:GetBucketPublicAccessBlock",
         SettingKind::AccountPublicAccessBlock => "s3:GetAccountPublicAccessBlock",
         SettingKind::Tags => "s3:GetBucketTagging",
+        SettingKind::Website => "s3:GetBucketWebsite",
+        SettingKind::PolicyStatus => "s3:GetBucketPolicyStatus",
     }
 }
 
@@ -243,6 +245,7 @@ fn writing(kind: SettingKind) -> &'static str {
         SettingKind::PublicAccessBlock => "s3:PutBucketPublicAccessBlock",
         SettingKind::AccountPublicAccessBlock => "s3:PutAccountPublicAccessBlock",
         SettingKind::Tags => "s3:PutBucketTagging",
+        SettingKind::Website | SettingKind::PolicyStatus => panic!("{kind} is only read"),
     }
 }
 

@@ -244,7 +244,10 @@ pub(crate) struct PolicyArgs {
 }
 
 fn setting() -> impl TypedValueParser<Value = SettingKind> {
-    PossibleValuesParser::new(SettingKind::WORDS).try_map(|word| {
+    let amendable = SettingKind::WORDS
+        .iter()
+        .filter(|word| SettingKind::from_word(word).is_some_and(SettingKind::is_amendable));
+    PossibleValuesParser::new(amendable).try_map(|word| {
         SettingKind::from_word(&word).ok_or_else(|| format!("{word} is not a setting"))
     })
 }
