@@ -28,7 +28,7 @@
 //! | [`record`] | the immutable account of it all |
 //! | [`store`] | records, leases, releases and the policy file, in a bucket or a folder, with conditional writes |
 //! | [`engine`] | the order of the calls: lease and observation, evidence, writes, result |
-//! | [`aws`] | clients, reads, writes, and what errors mean |
+//! | [`aws`] | clients, reads, writes, what Macie and GuardDuty are asked and told, and what errors mean |
 //! | [`deployment`] | the environment, made into what the engine works with; the cached policy |
 //! | [`report`] | plans, incidents and rollbacks as text |
 //!
