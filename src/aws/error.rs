@@ -170,6 +170,9 @@ fn advice(operation: &str, meaning: &Meaning, message: &Option<String>) -> &'sta
         Meaning::Denied | Meaning::Other if operation == "ArchiveFindings" => {
             "; only the GuardDuty administrator can archive, and members cannot: do it in the administrator's account"
         }
+        Meaning::Other if operation == "CreateFilter" => {
+            "; in an organization only the GuardDuty administrator can create suppression rules"
+        }
         Meaning::Denied if says("guardduty:") || says("macie2:") => {
             "; check the role's permissions and control policies that hit it"
         }

@@ -5,7 +5,7 @@
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_guardduty::Client;
-use aws_sdk_guardduty::types::Feedback;
+use aws_sdk_guardduty::types::{Condition, Feedback, FilterAction, FindingCriteria};
 use tokio::time::{Instant, timeout_at};
 
 use super::body::Kept;
@@ -13,6 +13,7 @@ use super::error::TOO_LATE;
 use super::{Aws, AwsError, Meaning, quick};
 use crate::enrichment::Reread;
 use crate::finding::{self, Event, EventError, Finding};
+use crate::suppression::Suppression;
 
 /// The IAM actions of [`reread`].
 pub const READS: [&str; 2] = ["guardduty:GetFindings", "guardduty:ListDetectors"];
@@ -38,7 +39,7 @@ pub async fn reread(aws: &Aws, finding: &Finding) -> Reread {
 
 /// Archives a finding, which only a GuardDuty administrator or a stand-alone account may.
 pub async fn archive(aws: &Aws, finding: &Finding) -> Result<(), AwsError> {
-    let region = home(finding);
+    let region = finding.detector_region();
     let client = client(aws.config(), region);
     let request = client
         .archive_findings()
@@ -57,7 +58,7 @@ pub async fn feedback(
     useful: bool,
     comment: &str,
 ) -> Result<(), AwsError> {
-    let region = home(finding);
+    let region = finding.detector_region();
     let client = client(aws.config(), region);
     let feedback = match useful {
         true => Feedback::Useful,
@@ -102,6 +103,30 @@ pub async fn filters(aws: &Aws, region: &str) -> Result<Vec<String>, AwsError> {
     Ok(names)
 }
 
+/// Creates a filter that archives what matches it.
+pub async fn create_filter(aws: &Aws, suppression: &Suppression) -> Result<(), AwsError> {
+    let region = &suppression.region;
+    let client = client(aws.config(), region);
+    let mut criteria = FindingCriteria::builder();
+    for criterion in &suppression.criteria {
+        let condition = Condition::builder()
+            .set_equals(Some(criterion.equals.clone()))
+            .build();
+        criteria = criteria.criterion(&criterion.field, condition);
+    }
+    let request = client
+        .create_filter()
+        .detector_id(detector(aws, &client, region).await?)
+        .name(&suppression.name)
+        .description(&suppression.description)
+        .action(FilterAction::Archive)
+        .finding_criteria(criteria.build());
+    let answer = request.send().await;
+    answer
+        .map(drop)
+        .map_err(|error| AwsError::new("CreateFilter", &in_region(region), &error))
+}
+
 /// Has GuardDuty make sample findings of these types, which go to everything that listens to findings.
 pub async fn sample_findings(aws: &Aws, region: &str, types: &[String]) -> Result<(), AwsError> {
     let client = client(aws.config(), region);
@@ -120,7 +145,7 @@ pub async fn sample_findings(aws: &Aws, region: &str, types: &[String]) -> Resul
 }
 
 async fn get(aws: &Aws, finding: &Finding) -> Reread {
-    let region = home(finding);
+    let region = finding.detector_region();
     let client = client(&quick::config(aws.config()), region);
     let detector = match detector(aws, &client, region).await {
         Ok(detector) => detector,
@@ -208,20 +233,6 @@ async fn detector(aws: &Aws, client: &Client, region: &str) -> Result<String, Aw
         detectors.insert(region.to_owned(), detector.clone());
     }
     Ok(detector.clone())
-}
-
-/// The Region whose detector has the finding. The finding's own can differ from it, says GuardDuty's model; the ARN names
-/// the detector and its Region.
-fn home(finding: &Finding) -> &str {
-    let arn = finding.arn.as_deref().unwrap_or_default();
-    let region = arn.split(':').nth(3).filter(|region| {
-        // It becomes part of a host name.
-        (2..=40).contains(&region.len())
-            && region
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    });
-    region.unwrap_or(&finding.region)
 }
 
 fn about(finding: &Finding) -> String {

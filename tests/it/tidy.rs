@@ -8,7 +8,7 @@ use portcullis::measures::Measure;
 use portcullis::settings::SettingKind;
 
 /// What is pure: no IO, no clock, no environment.
-const CORE: [&str; 13] = [
+const CORE: [&str; 14] = [
     "src/classification",
     "src/decision.rs",
     "src/enrichment.rs",
@@ -22,6 +22,7 @@ const CORE: [&str; 13] = [
     "src/rollback.rs",
     "src/settings",
     "src/statements.rs",
+    "src/suppression.rs",
 ];
 
 const IMPURE: [&str; 19] = [

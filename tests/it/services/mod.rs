@@ -3,6 +3,7 @@
 mod guardduty;
 mod macie;
 mod model;
+mod suppress;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
