@@ -3,7 +3,11 @@
 //! Nothing outside this module and `store` knows the SDK. Clients are built when they are first needed and share one HTTP
 //! client, so that a finding costs no more connections than the services it touches.
 
+mod body;
 mod error;
+pub mod guardduty;
+pub mod macie;
+mod quick;
 mod session;
 mod settings;
 mod xml;
@@ -31,6 +35,8 @@ pub struct Aws {
     own_account: Option<String>,
     member_role: Option<String>,
     detector: Option<String>,
+    /// Our own detectors by Region, as GuardDuty listed them.
+    detectors: Mutex<HashMap<String, String>>,
     s3control_endpoint: Option<String>,
     /// Configurations of other accounts: assumed credentials live in them and are reused until they expire.
     members: Mutex<HashMap<String, SdkConfig>>,
@@ -92,6 +98,7 @@ impl Aws {
             own_account: options.own_account,
             member_role: options.member_role,
             detector: options.detector,
+            detectors: Mutex::default(),
             s3control_endpoint: options.s3control_endpoint,
             members: Mutex::default(),
             s3: Mutex::default(),
@@ -110,10 +117,7 @@ impl Aws {
 
     /// Who we are where `place` is: in another account, also the role that we assume there.
     pub fn acting_as(&self, own: &Own, place: &Place) -> Own {
-        let foreign = self.own_account.as_ref() != Some(&place.account);
-        let role = self.member_role.as_ref().filter(|_| foreign);
-        let arn =
-            role.map(|role| format!("arn:{}:iam::{}:role/{role}", place.partition, place.account));
+        let arn = self.member_role_in(place);
         Own {
             principals: own.principals.iter().cloned().chain(arn).collect(),
             account: own.account.clone(),
@@ -154,10 +158,16 @@ impl Aws {
         aws_sdk_s3control::Client::from_conf(builder.build())
     }
 
+    /// The role to assume where `place` is, if it is in another account.
+    fn member_role_in(&self, place: &Place) -> Option<String> {
+        let role = self.member_role.as_ref()?;
+        let foreign = self.own_account.as_ref() != Some(&place.account);
+        foreign.then(|| format!("arn:{}:iam::{}:role/{role}", place.partition, place.account))
+    }
+
     async fn member(&self, place: &Place) -> SdkConfig {
-        let role = match &self.member_role {
-            Some(role) if self.own_account.as_ref() != Some(&place.account) => role,
-            _ => return self.config.clone(),
+        let Some(arn) = self.member_role_in(place) else {
+            return self.config.clone();
         };
         if let Some(config) = self
             .members
@@ -167,7 +177,6 @@ impl Aws {
         {
             return config;
         }
-        let arn = format!("arn:{}:iam::{}:role/{role}", place.partition, place.account);
         let credentials = AssumeRoleProvider::builder(arn)
             .session_name("portcullis")
             .configure(&self.config)

@@ -89,6 +89,20 @@ pub struct Finding {
     pub indicators: BTreeMap<String, Vec<String>>,
 }
 
+impl Finding {
+    /// The Region whose detector has the finding. `region` can differ from it, says GuardDuty's model; the ARN names the
+    /// detector's.
+    pub fn detector_region(&self) -> &str {
+        let arn = self.arn.as_deref().unwrap_or_default();
+        // It becomes part of a host name, so that it must be one.
+        let region = arn
+            .split(':')
+            .nth(3)
+            .filter(|text| buckets::is_region(text));
+        region.unwrap_or(&self.region)
+    }
+}
+
 /// One thing to contain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

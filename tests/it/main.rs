@@ -12,6 +12,7 @@ mod policy;
 mod proof;
 mod properties;
 mod rollback;
+mod services;
 mod settings;
 mod stand_in;
 mod store;

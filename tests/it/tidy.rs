@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use portcullis::aws::{guardduty, macie};
 use portcullis::measures::Measure;
 use portcullis::settings::SettingKind;
 
 /// What is pure: no IO, no clock, no environment.
-const CORE: [&str; 13] = [
+const CORE: [&str; 14] = [
     "src/classification",
     "src/decision.rs",
     "src/enrichment.rs",
@@ -21,6 +22,7 @@ const CORE: [&str; 13] = [
     "src/rollback.rs",
     "src/settings",
     "src/statements.rs",
+    "src/suppression.rs",
 ];
 
 const IMPURE: [&str; 19] = [
@@ -131,15 +133,29 @@ fn the_template_grants_what_measures_and_facts_need() {
         "HandOverReplicationRoles",
     ]);
     assert_eq!(granted, writes);
+    let actions = |parts: [[&str; 2]; 2]| -> BTreeSet<String> {
+        parts.concat().into_iter().map(str::to_owned).collect()
+    };
+    assert_eq!(
+        of(&["AskMacieAndGuardDuty"]),
+        actions([guardduty::READS, macie::READS])
+    );
+    assert_eq!(
+        of(&["FollowUpInMacieAndGuardDuty"]),
+        actions([guardduty::WRITES, macie::WRITES])
+    );
 
     for statement in &statements {
         let sid = statement.sid.as_str();
         match sid {
-            "ObserveBuckets" | "ObserveTheAccount" => {}
-            "ContainBuckets" | "ContainTheAccount" | "HandOverReplicationRoles" => {
+            "ObserveBuckets" | "ObserveTheAccount" | "AskMacieAndGuardDuty" => {}
+            "ContainBuckets"
+            | "ContainTheAccount"
+            | "FollowUpInMacieAndGuardDuty"
+            | "HandOverReplicationRoles" => {
                 assert!(statement.enforcing, "{sid} is granted in observe mode too");
             }
-            // Whatever else is granted of S3 is about the store.
+            // Whatever else is granted of these services is about the store.
             _ if statement.actions.is_empty() => {}
             _ => assert!(statement.text.contains("Store"), "what is {sid} for?"),
         }
@@ -283,7 +299,10 @@ fn statements(template: &str) -> Vec<PolicyStatement> {
         PolicyStatement {
             sid: sid.to_owned(),
             actions: words
-                .filter(|w| w.starts_with("s3:") || *w == "iam:PassRole")
+                .filter(|w| {
+                    let services = ["s3:", "macie2:", "guardduty:"];
+                    services.iter().any(|service| w.starts_with(service)) || *w == "iam:PassRole"
+                })
                 .map(str::to_owned)
                 .collect(),
             enforcing: start >= 2
