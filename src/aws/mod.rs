@@ -3,6 +3,7 @@
 //! Nothing outside this module and `store` knows the SDK. Clients are built when they are first needed and share one HTTP
 //! client, so that a finding costs no more connections than the services it touches.
 
+mod access_points;
 mod error;
 mod session;
 mod settings;

@@ -13,6 +13,7 @@ use aws_smithy_runtime_api::client::interceptors::context::{
 };
 use aws_smithy_types::body::SdkBody;
 
+use super::settings::not_writable;
 use super::{Aws, AwsError, Meaning, Place};
 use crate::settings::{Document, Setting, SettingKind, XmlDocument};
 
@@ -49,7 +50,7 @@ pub(super) async fn read(
         SettingKind::Cors => get!(get_bucket_cors, "GetBucketCors"),
         SettingKind::Logging => get!(get_bucket_logging, "GetBucketLogging"),
         SettingKind::Replication => get!(get_bucket_replication, "GetBucketReplication"),
-        _ => return Err(not_xml("read", place, kind)),
+        _ => return Err(not_writable(place, kind)),
     };
     kept.document().map_err(|why| AwsError {
         operation,
@@ -125,20 +126,7 @@ pub(super) async fn write(
         (SettingKind::Replication, Setting::Present(Document::Xml(xml))) => {
             call!(put_bucket_replication, "PutBucketReplication", xml)
         }
-        (kind, _) => Err(not_xml("write", place, kind)),
-    }
-}
-
-fn not_xml(operation: &'static str, place: &Place, kind: SettingKind) -> AwsError {
-    AwsError {
-        operation,
-        resource: place.name(),
-        code: "NotWritable".to_owned(),
-        message: Some(format!(
-            "the {} is not of a form that this version writes",
-            kind.title()
-        )),
-        meaning: Meaning::Other,
+        (kind, _) => Err(not_writable(place, kind)),
     }
 }
 

@@ -16,6 +16,7 @@ mod disable_acls;
 mod document;
 mod freeze_configuration;
 mod isolate;
+mod lock_access_points;
 mod mark_contained;
 mod pause_replication;
 mod preserve_data;
@@ -114,6 +115,8 @@ pub enum Measure {
         #[serde(default = "Whom::everyone", rename = "for")]
         whom: Whom,
     },
+    /// Copies the statements that deny into the policies of access points.
+    LockAccessPoints {},
     /// Has S3 ignore the access control lists of the bucket and of its objects.
     DisableAcls {},
     /// Removes the CORS rules.
@@ -238,7 +241,8 @@ impl Context<'_> {
 impl Measure {
     /// One of each, with its default parameters, in the order in which they amend.
     ///
-    /// Public grants go first: a policy that is no longer public is one that S3 accepts while BlockPublicPolicy is on.
+    /// Public grants go first: a policy that is no longer public is one that S3 accepts while BlockPublicPolicy is on. What
+    /// copies statements goes after all that write them.
     pub fn catalogue() -> Vec<Measure> {
         vec![
             Measure::RemovePublicGrants {},
@@ -266,6 +270,7 @@ impl Measure {
             Measure::PreserveData {
                 whom: Whom::everyone(),
             },
+            Measure::LockAccessPoints {},
             Measure::DisableAcls {},
             Measure::RemoveCors {},
             Measure::PauseReplication {},
@@ -295,6 +300,7 @@ impl Measure {
             Measure::QuarantineObject {} => &quarantine_object::INFO,
             Measure::Isolate { .. } => &isolate::INFO,
             Measure::PreserveData { .. } => &preserve_data::INFO,
+            Measure::LockAccessPoints {} => &lock_access_points::INFO,
             Measure::DisableAcls {} => &disable_acls::INFO,
             Measure::RemoveCors {} => &remove_cors::INFO,
             Measure::PauseReplication {} => &pause_replication::INFO,
@@ -347,6 +353,7 @@ impl Measure {
             Measure::QuarantineObject {} => quarantine_object::amend(context, desired),
             Measure::Isolate { access } => isolate::amend(*access, context, desired),
             Measure::PreserveData { whom } => preserve_data::amend(*whom, context, desired),
+            Measure::LockAccessPoints {} => lock_access_points::amend(context, desired),
             Measure::DisableAcls {} => disable_acls::amend(context, desired),
             Measure::RemoveCors {} => remove_cors::amend(context, desired),
             Measure::PauseReplication {} => pause_replication::amend(context, desired),

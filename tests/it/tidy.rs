@@ -122,20 +122,22 @@ fn the_template_grants_what_measures_and_facts_need() {
         .collect();
     let (reads, writes): (BTreeSet<String>, BTreeSet<String>) = needed
         .into_iter()
-        .partition(|action| action.starts_with("s3:Get"));
-    assert_eq!(of(&["ObserveBuckets", "ObserveTheAccount"]), reads);
-    let granted = of(&[
+        .partition(|action| action.starts_with("s3:Get") || action.starts_with("s3:List"));
+    let observing = ["ObserveBuckets", "ObserveAccessPoints", "ObserveTheAccount"];
+    assert_eq!(of(&observing), reads);
+    let containing = [
         "ContainBuckets",
+        "ContainAccessPoints",
         "ContainTheAccount",
         "HandOverReplicationRoles",
-    ]);
-    assert_eq!(granted, writes);
+    ];
+    assert_eq!(of(&containing), writes);
 
     for statement in &statements {
         let sid = statement.sid.as_str();
         match sid {
-            "ObserveBuckets" | "ObserveTheAccount" => {}
-            "ContainBuckets" | "ContainTheAccount" | "HandOverReplicationRoles" => {
+            _ if observing.contains(&sid) => {}
+            _ if containing.contains(&sid) => {
                 assert!(statement.enforcing, "{sid} is granted in observe mode too");
             }
             // Whatever else is granted of S3 is about the store.
@@ -216,6 +218,7 @@ fn reading(word: &str) -> &'static str {
         SettingKind::Lifecycle => "s3:GetLifecycleConfiguration",
         SettingKind::Encryption => "s3:GetEncryptionConfiguration",
         SettingKind::BucketPolicy => "s3:GetBucketPolicy",
+        SettingKind::AccessPointPolicies => "s3:GetAccessPointPolicy",
         SettingKind::Acl => "s3:GetBucketAcl",
         SettingKind::OwnershipControls => "s3:GetBucketOwnershipControls",
         SettingKind::Cors => "s3:GetBucketCORS",
@@ -234,6 +237,7 @@ fn writing(kind: SettingKind) -> &'static str {
         SettingKind::Lifecycle => "s3:PutLifecycleConfiguration",
         SettingKind::Encryption => "s3:PutEncryptionConfiguration",
         SettingKind::BucketPolicy => "s3:PutBucketPolicy",
+        SettingKind::AccessPointPolicies => "s3:PutAccessPointPolicy",
         SettingKind::Acl => "s3:PutBucketAcl",
         SettingKind::OwnershipControls => "s3:PutBucketOwnershipControls",
         SettingKind::Cors => "s3:PutBucketCORS",
