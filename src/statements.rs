@@ -74,7 +74,7 @@ const HITS: [(&str, &str); 5] = [
 ];
 
 /// The conditions that parameters set.
-const TESTS: [(&str, &str); 8] = [
+const TESTS: [(&str, &str); 9] = [
     ("StringNotEquals", "aws:PrincipalOrgID"),
     ("StringNotEquals", "aws:PrincipalAccount"),
     ("NotIpAddress", "aws:SourceIp"),
@@ -83,6 +83,7 @@ const TESTS: [(&str, &str); 8] = [
     ("BoolIfExists", "aws:ViaAWSService"),
     ("StringEqualsIgnoreCase", "s3:authType"),
     ("NumericGreaterThan", "s3:signatureAge"),
+    ("StringNotEquals", "s3express:SessionMode"),
 ];
 
 const SPARED: (&str, &str) = ("ArnNotLike", "aws:PrincipalArn");
@@ -93,6 +94,14 @@ const SERVICES: (&str, &str) = ("BoolIfExists", "aws:PrincipalIsAWSService");
 struct Resource<'a>(&'a str);
 
 impl Resource<'_> {
+    /// The bucket or access point with all that is in it. A directory bucket stands for its objects itself.
+    fn all(self) -> Value {
+        match self.0.split(':').nth(2) {
+            Some("s3express") => json!([self.0]),
+            _ => json!([self.0, self.object("*")]),
+        }
+    }
+
     /// `arn:aws:s3:::bucket/key`, but `arn:aws:s3:region:account:accesspoint/name/object/key`.
     fn object(self, key: &str) -> String {
         format!("{}{}{key}", self.0, self.infix())
@@ -121,7 +130,7 @@ impl Deny {
                 keys.insert(key.to_owned(), values);
             }
         };
-        let mut resource = json!([arn, Resource(arn).object("*")]);
+        let mut resource = Resource(arn).all();
         match &self.hits {
             Some(Hits {
                 by: By::Condition(operator, key),

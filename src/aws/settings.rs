@@ -17,7 +17,7 @@ use crate::settings::{
 pub struct Place {
     /// The bucket; none for the account itself.
     pub bucket: Option<String>,
-    /// The owner. Every S3 call names it, so that a bucket of the same name in other hands is never touched.
+    /// The owner. S3 calls name it, so that a bucket of the same name in other hands is never touched.
     pub account: String,
     /// The Region.
     pub region: String,
@@ -50,6 +50,12 @@ impl Place {
             Some(bucket) => format!("bucket {bucket} of account {}", self.account),
             None => format!("account {}", self.account),
         }
+    }
+
+    /// The owner as a call about the bucket policy names it. To calls about directory buckets S3 answers 501 where they do;
+    /// whoever is not of the owner's account gets 405 there.
+    fn owner(&self) -> Option<String> {
+        (!self.bucket().ends_with("--x-s3")).then(|| self.account.clone())
     }
 
     pub(super) fn bucket(&self) -> &str {
@@ -99,7 +105,7 @@ pub async fn write(aws: &Aws, place: &Place, change: &Change) -> Result<(), AwsE
                 .put_bucket_policy()
                 .bucket(place.bucket());
             let request = request
-                .expected_bucket_owner(&place.account)
+                .set_expected_bucket_owner(place.owner())
                 .policy(policy.text());
             request
                 .send()
@@ -113,7 +119,8 @@ pub async fn write(aws: &Aws, place: &Place, change: &Change) -> Result<(), AwsE
                 .await
                 .delete_bucket_policy()
                 .bucket(place.bucket());
-            let answer = request.expected_bucket_owner(&place.account).send().await;
+            let request = request.set_expected_bucket_owner(place.owner());
+            let answer = request.send().await;
             answer
                 .map(drop)
                 .map_err(|error| AwsError::new("DeleteBucketPolicy", &place.name(), &error))
@@ -218,7 +225,8 @@ async fn read_policy(aws: &Aws, place: &Place) -> Result<Document, AwsError> {
         .await
         .get_bucket_policy()
         .bucket(place.bucket());
-    let answer = request.expected_bucket_owner(&place.account).send().await;
+    let request = request.set_expected_bucket_owner(place.owner());
+    let answer = request.send().await;
     let answer = answer.map_err(|error| AwsError::new("GetBucketPolicy", &place.name(), &error))?;
     let text = answer.policy().unwrap_or_default();
     let policy = parse_policy(text, "GetBucketPolicy", &place.name())?;

@@ -2,7 +2,7 @@
 
 use super::{Exposure, Reasoned};
 use crate::finding::Bucket;
-use crate::settings::{SettingKind, Settings, Statement};
+use crate::settings::{PublicAccessBlock, SettingKind, Settings, Statement};
 
 pub(super) fn exposure(observed: &Settings, bucket: Option<&Bucket>) -> Reasoned<Exposure> {
     let Some(bucket) = bucket else {
@@ -10,12 +10,15 @@ pub(super) fn exposure(observed: &Settings, bucket: Option<&Bucket>) -> Reasoned
     };
     let flags = observed.public_access_block(SettingKind::PublicAccessBlock);
     let account_flags = observed.public_access_block(SettingKind::AccountPublicAccessBlock);
-    let restricts = [&flags, &account_flags]
-        .iter()
-        .any(|flags| flags.as_ref().is_ok_and(|f| f.restrict_public_buckets));
-    let ignores = [&flags, &account_flags]
-        .iter()
-        .any(|flags| flags.as_ref().is_ok_and(|f| f.ignore_public_acls));
+    let any = |flag: fn(&PublicAccessBlock) -> bool| {
+        // Directory buckets always have all flags on, and no access control lists.
+        bucket.directory
+            || [&flags, &account_flags]
+                .iter()
+                .any(|flags| flags.as_ref().is_ok_and(flag))
+    };
+    let restricts = any(|flags| flags.restrict_public_buckets);
+    let ignores = any(|flags| flags.ignore_public_acls);
     // Account flags are read only for rules that need them; off is then the careful assumption, so that a bucket is never
     // called closed on the strength of a flag that nobody saw.
     let policy = match observed.bucket_policy() {

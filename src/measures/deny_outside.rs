@@ -1,13 +1,12 @@
 //! `deny-outside`: everybody out who is not of the organizations and accounts named.
 
-use std::collections::BTreeSet;
-
-use super::document::{add_deny, statement_info};
+use super::directory::every_action;
+use super::document::{add_deny, principal_info};
 use super::{Context, Disposition, Info, Stop, Tactic};
 use crate::settings::Settings;
 use crate::statements::{Deny, Test};
 
-pub(super) const INFO: Info = statement_info(
+pub(super) const INFO: Info = principal_info(
     "deny-outside",
     Tactic::Isolate,
     Disposition::Disruptive,
@@ -51,7 +50,7 @@ pub(super) fn amend(
     }
     let deny = Deny {
         sid: "PortcullisDenyOutside".to_owned(),
-        actions: BTreeSet::from(["s3:*".to_owned()]),
+        actions: every_action(context),
         hits: None,
         only,
         // They have no organization: CloudTrail and log delivery would be shut out.

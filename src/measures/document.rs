@@ -1,7 +1,7 @@
 //! The policies of buckets and access points as measures change them: every new document goes through here, so that none is
 //! planned that S3 would refuse or that would lock out those who must stay in.
 
-use super::{Context, Disposition, Info, Stop, Tactic};
+use super::{Context, Disposition, Info, Stop, Tactic, directory};
 use crate::guard::Guard;
 use crate::settings::{
     AccessPoint, Document, MAX_POLICY_BYTES, PolicyDocument, Setting, SettingKind, Settings,
@@ -31,6 +31,26 @@ pub(super) const fn statement_info(
     }
 }
 
+/// The same for those that deny principals whatever there is, which directory buckets know too.
+pub(super) const fn principal_info(
+    name: &'static str,
+    tactic: Tactic,
+    disposition: Disposition,
+    summary: &'static str,
+) -> Info {
+    Info {
+        actions: &[
+            "s3:GetBucketPolicy",
+            "s3:GetBucketPublicAccessBlock",
+            "s3:PutBucketPolicy",
+            "s3express:DeleteBucketPolicy",
+            "s3express:GetBucketPolicy",
+            "s3express:PutBucketPolicy",
+        ],
+        ..statement_info(name, tactic, disposition, summary)
+    }
+}
+
 /// Puts a statement of ours into the desired bucket policy.
 pub(super) fn add_deny(
     deny: &Deny,
@@ -38,10 +58,7 @@ pub(super) fn add_deny(
     context: &Context,
     desired: &mut Settings,
 ) -> Result<(), Stop> {
-    if context.bucket.is_some_and(|bucket| bucket.directory) {
-        let why = "a directory bucket's policy knows only s3express:CreateSession, which this version does not write";
-        return Err(Stop::new(Guard::DirectoryBucket, why));
-    }
+    directory::knows(deny, context)?;
     spares_who_must_stay(deny, context)?;
     let policy = desired
         .bucket_policy()

@@ -3,6 +3,7 @@
 //! A Deny of the bucket policy hits requests through access points, too. The copies hold where somebody can change the
 //! bucket policy and not those of access points.
 
+use super::directory::is_directory;
 use super::document::{Holder, acceptable, spares_who_must_stay};
 use super::setting::unreadable;
 use super::{Context, Disposition, Info, Stop, Tactic};
@@ -50,7 +51,7 @@ const THROUGH_ACCESS_POINTS: [&str; 9] = [
 
 pub(super) fn amend(context: &Context, desired: &mut Settings) -> Result<Vec<String>, Stop> {
     let bucket_arn = context.bucket_arn()?;
-    if context.bucket.is_some_and(|bucket| bucket.directory) {
+    if is_directory(context) {
         let why = "the access points of a directory bucket are another kind, which this version does not know";
         return Err(Stop::new(Guard::DirectoryBucket, why));
     }

@@ -12,6 +12,7 @@ mod deny_actor;
 mod deny_outside;
 mod deny_presigned_urls;
 mod deny_source_ip;
+mod directory;
 mod disable_acls;
 mod document;
 mod freeze_configuration;
@@ -229,7 +230,7 @@ impl Context<'_> {
 
     fn bucket_arn(&self) -> Result<String, Stop> {
         match self.bucket {
-            Some(bucket) => Ok(bucket.arn(&self.finding.partition)),
+            Some(bucket) => Ok(bucket.arn(&self.finding.partition, &self.finding.region)),
             None => Err(Stop::new(
                 Guard::WrongTarget,
                 "the finding is about the account and names no bucket",
@@ -325,6 +326,16 @@ impl Measure {
 
     /// Amends `desired`, and returns what is worth telling of it; or says why it does nothing, leaving `desired` as it was.
     pub fn amend(&self, context: &Context, desired: &mut Settings) -> Result<Vec<String>, Stop> {
+        let mut notes = self.amend_settings(context, desired)?;
+        notes.extend(directory::note(self.info().amends, context));
+        Ok(notes)
+    }
+
+    fn amend_settings(
+        &self,
+        context: &Context,
+        desired: &mut Settings,
+    ) -> Result<Vec<String>, Stop> {
         match self {
             Measure::BlockPublicAccess { flags } => {
                 block_public_access::amend(flags, context, desired)

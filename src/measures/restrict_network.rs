@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use super::document::{add_deny, statement_info};
+use super::directory::every_action;
+use super::document::{add_deny, principal_info};
 use super::{Context, Disposition, Info, Stop, Tactic};
 use crate::guard::Guard;
 use crate::settings::Settings;
 use crate::statements::{Deny, Test};
 
-pub(super) const INFO: Info = statement_info(
+pub(super) const INFO: Info = principal_info(
     "restrict-network",
     Tactic::Isolate,
     Disposition::Disruptive,
@@ -53,7 +54,7 @@ pub(super) fn amend(
     });
     let deny = Deny {
         sid: "PortcullisRestrictNetwork".to_owned(),
-        actions: BTreeSet::from(["s3:*".to_owned()]),
+        actions: every_action(context),
         hits: None,
         only,
         spare_services: true,

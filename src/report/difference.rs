@@ -267,6 +267,7 @@ fn tested(test: &Test) -> String {
         (_, "aws:SourceIp") => format!("not from {values}"),
         (_, "aws:SourceVpce" | "aws:SourceVpc") => format!("not by {values}"),
         (_, "aws:ViaAWSService") => "not through an AWS service".to_owned(),
+        (_, "s3express:SessionMode") => format!("but for {values} sessions"),
         (_, "s3:authType") => format!("signed as {values}"),
         (_, "s3:signatureAge") => format!("signed more than {values} ms before"),
         (operator, key) => format!("where {key} {operator} {values}"),

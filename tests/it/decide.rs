@@ -97,7 +97,7 @@ fn foreign_statements_keep_their_bytes() {
             let Target::Bucket(bucket) = &target else {
                 continue;
             };
-            let arn = bucket.arn(&case.finding.partition);
+            let arn = bucket.arn(&case.finding.partition, &case.finding.region);
             let after = decision.plan.changes.iter().find_map(|c| policy(&c.after));
             let before = policy_of(&case.facts);
             if let (Some(before), Some(after)) = (before, after) {

@@ -998,10 +998,14 @@ fn who_must_stay(policy: Option<&Value>) -> Vec<Request> {
     };
     let statements = policy.and_then(|policy| policy["Statement"].as_array());
     let ours = statements.and_then(|statements| statements.iter().find(ours).and_then(resource));
-    let bucket = ours
+    let is_directory = ours
         .as_deref()
-        .and_then(|arn| arn.split('/').next())
-        .unwrap_or(BUCKET);
+        .is_some_and(|arn| arn.contains(":s3express:"));
+    let bucket = match &ours {
+        Some(arn) if is_directory => arn,
+        Some(arn) => arn.split('/').next().unwrap(),
+        None => BUCKET,
+    };
     let partition = bucket.split(':').nth(1).unwrap();
     let stays = callers()
         .into_iter()
@@ -1010,6 +1014,11 @@ fn who_must_stay(policy: Option<&Value>) -> Vec<Request> {
     requests
         .map(|mut request| {
             request.resource = request.resource.replace(BUCKET, bucket);
+            if is_directory {
+                request.action = "s3express:CreateSession".to_owned();
+                request.resource = bucket.to_owned();
+                request.context.retain(|key, _| !key.starts_with("s3:"));
+            }
             let local = |arn: &str| arn.replace("arn:aws:", &format!("arn:{partition}:"));
             request.principal = request.principal.as_deref().map(local);
             let arn = request.context["aws:PrincipalArn"].as_str().map(local);

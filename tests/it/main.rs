@@ -5,6 +5,7 @@
 mod access_points;
 mod cli;
 mod decide;
+mod directory_buckets;
 mod engine;
 mod finding;
 mod judge;

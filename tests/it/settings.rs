@@ -232,6 +232,48 @@ async fn unknown_elements_and_headers_survive() {
     assert!(signed.contains("x-amz-checksum-crc32"), "{signed}");
 }
 
+/// To a directory bucket S3 answers 501 where its owner is named; every other bucket's is.
+#[tokio::test]
+async fn a_directory_bucket_is_asked_without_its_owner() {
+    let text = r#"{"Version":"2012-10-17","Statement":[]}"#;
+    let policy = serde_json::from_value(serde_json::json!({ "bucket-policy": text })).unwrap();
+    let policy = Setting::Present(policy);
+    for (bucket, owner, service) in [
+        ("amzn-s3-demo-bucket--use1-az4--x-s3", "", "s3express"),
+        ("amzn-s3-demo-bucket", ACCOUNT, "s3"),
+    ] {
+        let server = Canned::start(text, &[]);
+        let aws = Aws::new(config(&server.url), AwsOptions::default());
+        let place = place(bucket, ACCOUNT);
+        let kind = SettingKind::BucketPolicy;
+        let seen = aws::read(&aws, &place, kind).await.unwrap();
+        assert_eq!(seen, policy);
+        for setting in [&policy, &Setting::Absent] {
+            aws::write(&aws, &place, &to(kind, setting)).await.unwrap();
+        }
+        let requests = server.requests();
+        let methods: Vec<&str> = requests
+            .iter()
+            .map(|request| request.head.split(' ').next().unwrap())
+            .collect();
+        assert_eq!(methods, ["GET", "PUT", "DELETE"]);
+        for request in requests {
+            let line = request.head.lines().next().unwrap();
+            assert!(line.contains(&format!(" /{bucket}")), "{line}");
+            assert_eq!(
+                request.header("x-amz-expected-bucket-owner"),
+                owner,
+                "{line}"
+            );
+            let signed = request.header("authorization");
+            assert!(
+                signed.contains(&format!("/us-east-1/{service}/")),
+                "{signed}"
+            );
+        }
+    }
+}
+
 /// An answer that is no XML leaves the setting unknown.
 #[tokio::test]
 async fn an_answer_that_is_no_xml_is_unreadable() {

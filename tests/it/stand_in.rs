@@ -45,6 +45,7 @@ pub(crate) fn client(endpoint: &str) -> Client {
     Client::from_conf(
         aws_sdk_s3::config::Builder::from(&config(endpoint))
             .force_path_style(true)
+            .disable_s3_express_session_auth(true)
             .build(),
     )
 }

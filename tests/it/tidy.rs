@@ -122,11 +122,17 @@ fn the_template_grants_what_measures_and_facts_need() {
         .collect();
     let (reads, writes): (BTreeSet<String>, BTreeSet<String>) = needed
         .into_iter()
-        .partition(|action| action.starts_with("s3:Get") || action.starts_with("s3:List"));
-    let observing = ["ObserveBuckets", "ObserveAccessPoints", "ObserveTheAccount"];
+        .partition(|action| action.contains(":Get") || action.contains(":List"));
+    let observing = [
+        "ObserveBuckets",
+        "ObserveDirectoryBuckets",
+        "ObserveAccessPoints",
+        "ObserveTheAccount",
+    ];
     assert_eq!(of(&observing), reads);
     let containing = [
         "ContainBuckets",
+        "ContainDirectoryBuckets",
         "ContainAccessPoints",
         "ContainTheAccount",
         "HandOverReplicationRoles",
@@ -283,7 +289,12 @@ fn statements(template: &str) -> Vec<PolicyStatement> {
         PolicyStatement {
             sid: sid.to_owned(),
             actions: words
-                .filter(|w| w.starts_with("s3:") || *w == "iam:PassRole")
+                .filter(|w| {
+                    let s3 = ["s3:", "s3express:"]
+                        .iter()
+                        .any(|service| w.starts_with(service));
+                    s3 || *w == "iam:PassRole"
+                })
                 .map(str::to_owned)
                 .collect(),
             enforcing: start >= 2
