@@ -216,6 +216,14 @@ fn a_change_counts_as_made_whatever_others_did_besides() {
     assert!(seen(&now));
     now.0.insert("a".to_owned(), before.0["a"].clone());
     assert!(!seen(&now));
+    // Of every other setting all counts.
+    let tags = Change {
+        setting: SettingKind::Tags,
+        before: Setting::Absent,
+        after: Setting::Present(Document::Tags([("a".to_owned(), "b".to_owned())].into())),
+        measures: Vec::new(),
+    };
+    assert!(tags.is_made(&tags.after) && !tags.is_made(&tags.before));
 }
 
 /// Sids are other people's text.
