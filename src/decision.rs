@@ -188,7 +188,13 @@ pub fn decide(situation: &Situation) -> (Classification, Decision) {
             decision.withheld.push(withheld(stop, line));
             continue;
         }
-        let unseen = observed.0.is_empty() && !bucket.is_some_and(|bucket| bucket.directory);
+        let unseen = observed.0.is_empty()
+            && (!is_directory(situation.target)
+                || asked
+                    .measure
+                    .info()
+                    .reads
+                    .contains(&SettingKind::BucketPolicy));
         if let (Some((stop, line)), true) = (&gate, unseen) {
             decision
                 .withheld
@@ -266,9 +272,9 @@ pub fn wanted(
             }
         }
     });
-    if bucket(target).is_some_and(|bucket| bucket.directory) {
-        // Directory buckets have none of these settings; what they have is read through another API.
-        kinds.clear();
+    if is_directory(target) {
+        // They have none of the others.
+        kinds.retain(|kind| *kind == SettingKind::BucketPolicy);
     }
     if bucket(target).is_none() {
         kinds.retain(|kind| *kind == SettingKind::AccountPublicAccessBlock);
@@ -483,4 +489,8 @@ fn bucket(target: &Target) -> Option<&Bucket> {
         Target::Bucket(bucket) => Some(bucket),
         Target::Account(_) => None,
     }
+}
+
+fn is_directory(target: &Target) -> bool {
+    bucket(target).is_some_and(|bucket| bucket.directory)
 }

@@ -38,8 +38,8 @@
 //! # The one idea
 //!
 //! Measures amend a desired copy of the bucket's settings; the plan is the difference between observed and desired; rollback
-//! is the inverse difference. So there is one write for each setting, what is already so vanishes from the plan, a second
-//! delivery of an event plans nothing, and no measure writes its own undo.
+//! is the inverse difference. So there is one write for each setting (for each access point's policy, of these), what is
+//! already so vanishes from the plan, a second delivery of an event plans nothing, and no measure writes its own undo.
 //!
 //! # Invariants
 //!

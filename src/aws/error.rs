@@ -42,7 +42,8 @@ pub enum Meaning {
 }
 
 /// Codes by which S3 says that a setting is not configured.
-const NOT_CONFIGURED: [&str; 9] = [
+const NOT_CONFIGURED: [&str; 10] = [
+    "NoSuchAccessPointPolicy",
     "NoSuchBucketPolicy",
     "NoSuchCORSConfiguration",
     "NoSuchLifecycleConfiguration",

@@ -3,6 +3,7 @@
 //! Nothing outside this module and `store` knows the SDK. Clients are built when they are first needed and share one HTTP
 //! client, so that a finding costs no more connections than the services it touches.
 
+mod access_points;
 mod body;
 mod error;
 pub mod guardduty;
@@ -138,6 +139,9 @@ impl Aws {
         let config = self.member(place).await;
         let builder =
             aws_sdk_s3::config::Builder::from(&config).region(Region::new(place.region.clone()));
+        // What is asked of directory buckets is asked of the Region, which knows no sessions; with a fixed endpoint the SDK
+        // would create one first.
+        let builder = builder.disable_s3_express_session_auth(true);
         // Stand-ins have no host name for each bucket.
         let client =
             aws_sdk_s3::Client::from_conf(builder.force_path_style(has_endpoint(&config)).build());

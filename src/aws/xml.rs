@@ -9,6 +9,7 @@ use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterce
 use aws_smithy_types::body::SdkBody;
 
 use super::body::Kept;
+use super::settings::not_writable;
 use super::{Aws, AwsError, Meaning, Place};
 use crate::settings::{Document, Setting, SettingKind, XmlDocument};
 
@@ -47,7 +48,7 @@ pub(super) async fn read(
         SettingKind::Replication => get!(get_bucket_replication, "GetBucketReplication"),
         SettingKind::Website => get!(get_bucket_website, "GetBucketWebsite"),
         SettingKind::PolicyStatus => get!(get_bucket_policy_status, "GetBucketPolicyStatus"),
-        _ => return Err(not_xml("read", place, kind)),
+        _ => return Err(not_writable(place, kind)),
     };
     document(&kept).map_err(|why| AwsError {
         operation,
@@ -123,20 +124,7 @@ pub(super) async fn write(
         (SettingKind::Replication, Setting::Present(Document::Xml(xml))) => {
             call!(put_bucket_replication, "PutBucketReplication", xml)
         }
-        (kind, _) => Err(not_xml("write", place, kind)),
-    }
-}
-
-fn not_xml(operation: &'static str, place: &Place, kind: SettingKind) -> AwsError {
-    AwsError {
-        operation,
-        resource: place.name(),
-        code: "NotWritable".to_owned(),
-        message: Some(format!(
-            "the {} is not of a form that this version writes",
-            kind.title()
-        )),
-        meaning: Meaning::Other,
+        (kind, _) => Err(not_writable(place, kind)),
     }
 }
 

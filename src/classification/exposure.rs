@@ -6,15 +6,18 @@ use serde::{Deserialize, Serialize};
 use super::usage::is_of_aws;
 use super::{Exposure, Reasoned};
 use crate::finding::Bucket;
-use crate::settings::{Acl, PolicyDocument, SettingKind, Settings};
+use crate::settings::{
+    AccessPoints, Acl, PolicyDocument, PublicAccessBlock, SettingKind, Settings, Statement,
+};
 
 /// The settings that tell how exposed a bucket is.
-pub(crate) const TELLING: [SettingKind; 5] = [
+pub(crate) const TELLING: [SettingKind; 6] = [
     SettingKind::BucketPolicy,
     SettingKind::PolicyStatus,
     SettingKind::Acl,
     SettingKind::PublicAccessBlock,
     SettingKind::AccountPublicAccessBlock,
+    SettingKind::AccessPointPolicies,
 ];
 
 /// One way by which somebody outside the account is admitted.
@@ -50,8 +53,12 @@ pub(super) fn exposure(
     }
     match observed.acl() {
         Ok(acl) => by_acl(acl, observed, &mut openings),
-        // An ACL that is ignored where it is public, and cannot be read, hides grants to single accounts at most.
+        Err(_) if bucket.directory => {}
         Err(error) => unknown.push(error.to_string()),
+    }
+    // Most buckets have none, and rules that ask only about the bucket do not have them read.
+    if let Ok(points) = observed.access_points() {
+        by_access_points(points, observed, bucket, &mut openings);
     }
     openings.sort_by_key(|opening| (opening.closed_by.is_some(), opening.exposure));
     let open = |exposure| {
@@ -65,8 +72,10 @@ pub(super) fn exposure(
     // for rules that ask; off is the careful assumption about them.
     let flags = observed.public_access_block(SettingKind::PublicAccessBlock);
     let verdict = match (open(Exposure::Public), flags) {
-        (Some(how), Err(error)) => Reasoned::new(Exposure::Unknown, format!("{how}, but {error}")),
-        (Some(how), Ok(_)) => Reasoned::new(Exposure::Public, how),
+        (Some(how), Err(error)) if !bucket.directory => {
+            Reasoned::new(Exposure::Unknown, format!("{how}, but {error}"))
+        }
+        (Some(how), _) => Reasoned::new(Exposure::Public, how),
         (None, _) if !unknown.is_empty() => Reasoned::new(Exposure::Unknown, unknown.join("; ")),
         (None, _) => match open(Exposure::CrossAccount) {
             Some(how) => Reasoned::new(Exposure::CrossAccount, how),
@@ -110,24 +119,20 @@ fn by_policy(
         public.push("S3 calls the bucket policy public (GetBucketPolicyStatus)".to_owned());
     }
     // RestrictPublicBuckets bites only while the policy is public, and then shuts out named accounts, too.
-    let restricted = flag_on(observed, "RestrictPublicBuckets", |flags| {
-        flags.restrict_public_buckets
-    })
+    let restricted = match bucket.directory {
+        true => Some("Block Public Access, which directory buckets always have on,".to_owned()),
+        false => flag_on(observed, "RestrictPublicBuckets", |flags| {
+            flags.restrict_public_buckets
+        }),
+    }
     .filter(|_| !public.is_empty());
-    let named = statements
-        .iter()
-        .filter(|statement| statement.effect() == "Allow" && !statement.is_public())
-        .flat_map(|statement| statement.aws_principals())
-        .filter(|principal| !is_of(principal, &bucket.account) && !is_of_aws(principal))
+    let named = named(statements, &bucket.account)
+        .into_iter()
         .map(|principal| {
-            (
-                Exposure::CrossAccount,
-                format!("the bucket policy admits {principal}"),
-            )
+            let how = format!("the bucket policy admits {principal}");
+            (Exposure::CrossAccount, how)
         });
     let public = public.into_iter().map(|how| (Exposure::Public, how));
-    let mut named: Vec<_> = named.collect();
-    named.dedup();
     openings.extend(public.chain(named).map(|(exposure, how)| Opening {
         setting: SettingKind::BucketPolicy,
         exposure,
@@ -169,11 +174,65 @@ fn by_acl(acl: &Acl, observed: &Settings, openings: &mut Vec<Opening>) {
     }
 }
 
+/// A request through an access point needs both policies to allow it, so that one that admits others matters where the
+/// bucket policy delegates to it, which S3 does not count as public.
+fn by_access_points(
+    points: &AccessPoints,
+    observed: &Settings,
+    bucket: &Bucket,
+    openings: &mut Vec<Opening>,
+) {
+    let restricted = flag_on(observed, "RestrictPublicBuckets", |flags| {
+        flags.restrict_public_buckets
+    });
+    for (name, point) in &points.0 {
+        let statements = point
+            .policy
+            .as_ref()
+            .map(PolicyDocument::statements)
+            .unwrap_or_default();
+        let public = statements.iter().any(Statement::is_public);
+        let vpc = point
+            .vpc
+            .as_ref()
+            .map(|vpc| format!("access from {vpc} alone"));
+        let everybody = public.then(|| (Exposure::Public, "everybody".to_owned()));
+        let named = named(statements, &bucket.account)
+            .into_iter()
+            .map(|principal| (Exposure::CrossAccount, principal));
+        openings.extend(
+            everybody
+                .into_iter()
+                .chain(named)
+                .map(|(exposure, who)| Opening {
+                    setting: SettingKind::AccessPointPolicies,
+                    exposure,
+                    how: format!("the policy of access point {name} admits {who}"),
+                    closed_by: vpc.clone().or(restricted.clone().filter(|_| public)),
+                }),
+        );
+    }
+}
+
+/// The principals of other accounts that statements name, each once. AWS's own are not meant.
+fn named(statements: &[Statement], account: &str) -> Vec<String> {
+    let allows = statements
+        .iter()
+        .filter(|statement| statement.effect() == "Allow" && !statement.is_public());
+    let principals = allows.flat_map(|statement| statement.aws_principals());
+    let mut named: Vec<String> = principals
+        .filter(|principal| !is_of(principal, account) && !is_of_aws(principal))
+        .map(str::to_owned)
+        .collect();
+    named.dedup();
+    named
+}
+
 /// Where a flag of Block Public Access is on, in words: S3 takes the strictest of bucket and account.
 fn flag_on(
     observed: &Settings,
     name: &str,
-    flag: impl Fn(&crate::settings::PublicAccessBlock) -> bool,
+    flag: impl Fn(&PublicAccessBlock) -> bool,
 ) -> Option<String> {
     let places = [
         (SettingKind::PublicAccessBlock, "the bucket"),

@@ -141,9 +141,14 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// The bucket's ARN in `partition`.
-    pub fn arn(&self, partition: &str) -> String {
-        format!("arn:{partition}:s3:::{}", self.name)
+    /// The bucket's ARN. `region` is the finding's, which counts where the bucket's own is not known.
+    pub fn arn(&self, partition: &str, region: &str) -> String {
+        let Self { name, account, .. } = self;
+        let region = self.region.as_deref().unwrap_or(region);
+        match self.directory {
+            true => format!("arn:{partition}:s3express:{region}:{account}:bucket/{name}"),
+            false => format!("arn:{partition}:s3:::{name}"),
+        }
     }
 }
 

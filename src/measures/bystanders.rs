@@ -1,6 +1,7 @@
 //! Who would lose by a Deny to everybody without being an AWS service that a condition can spare: deliveries of logs by an
 //! ACL grant or by an account of AWS's, and CloudFront by the older origin access identity.
 
+use super::directory::is_directory;
 use super::{Context, Stop};
 use crate::classification::delivery_not_by_service;
 use crate::guard::Guard;
@@ -15,6 +16,10 @@ pub(super) fn bystanders(context: &Context, desired: &Settings) -> Result<Vec<St
         && let Some(who) = delivery_not_by_service(desired)
     {
         return Err(log_target(&who));
+    }
+    // A directory bucket has no access control list, takes no logs and is no origin.
+    if is_directory(context) {
+        return Ok(Vec::new());
     }
     let mut notes = Vec::new();
     if let Err(unknown) = desired.acl() {

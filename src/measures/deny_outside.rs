@@ -1,8 +1,7 @@
 //! `deny-outside`: everybody out who is not of the organizations and accounts named.
 
-use std::collections::BTreeSet;
-
 use super::bystanders::bystanders;
+use super::directory::every_action;
 use super::document::{add_deny, everyone_info};
 use super::{Context, Info, Stop, Tactic};
 use crate::settings::Settings;
@@ -51,7 +50,7 @@ pub(super) fn amend(
     }
     let deny = Deny {
         sid: "PortcullisDenyOutside".to_owned(),
-        actions: BTreeSet::from(["s3:*".to_owned()]),
+        actions: every_action(context),
         hits: None,
         only,
         // They have no organization: CloudTrail and log delivery would be shut out.

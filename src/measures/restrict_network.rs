@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use ipnet::IpNet;
 
 use super::bystanders::bystanders;
+use super::directory::every_action;
 use super::document::{add_deny, everyone_info};
 use super::{Context, Info, Stop, Tactic};
 use crate::guard::Guard;
@@ -53,7 +54,7 @@ pub(super) fn amend(
     });
     let deny = Deny {
         sid: "PortcullisRestrictNetwork".to_owned(),
-        actions: BTreeSet::from(["s3:*".to_owned()]),
+        actions: every_action(context),
         hits: None,
         only,
         spare_services: true,

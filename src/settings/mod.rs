@@ -3,6 +3,7 @@
 //! A measure amends a desired copy of [`Settings`]; everything else (plan, evidence, rollback, drift) is comparison.
 //! A setting that could not be read is [`Setting::Unreadable`], never [`Setting::Absent`].
 
+mod access_points;
 mod acl;
 mod bucket_policy;
 mod public;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use access_points::{AccessPoint, AccessPoints};
 pub use acl::{Acl, Grant};
 pub use bucket_policy::{MAX_POLICY_BYTES, PolicyDocument, PolicyError, Statement};
 pub use xml::{Edit, Element, XmlDocument, XmlError, escaped};
@@ -21,9 +23,9 @@ use crate::classification::words;
 words! {
     /// A setting, in the order in which changes are applied.
     ///
-    /// The bucket policy goes before the public access block because S3 refuses a policy that is still public once
-    /// BlockPublicPolicy is on; the ACL before the ownership controls because S3 takes BucketOwnerEnforced only once the ACL
-    /// grants nothing to others, and no ACL afterwards. Rollback runs in the reverse order.
+    /// The policies of the bucket and of its access points go before the public access block because S3 refuses one that is
+    /// still public once BlockPublicPolicy is on; the ACL before the ownership controls because S3 takes BucketOwnerEnforced
+    /// only once the ACL grants nothing to others, and no ACL afterwards. Rollback runs in the reverse order.
     SettingKind {
         /// Whether versions of objects are kept.
         Versioning = "versioning",
@@ -33,6 +35,8 @@ words! {
         Encryption = "encryption",
         /// The bucket policy.
         BucketPolicy = "bucket-policy",
+        /// The policies of the bucket's access points.
+        AccessPointPolicies = "access-point-policies",
         /// The bucket's access control list.
         Acl = "acl",
         /// Who owns the objects, and with it whether access control lists count.
@@ -64,6 +68,7 @@ impl SettingKind {
             Self::Lifecycle => "lifecycle configuration",
             Self::Encryption => "default encryption",
             Self::BucketPolicy => "bucket policy",
+            Self::AccessPointPolicies => "access point policies",
             Self::Acl => "access control list",
             Self::OwnershipControls => "ownership controls",
             Self::Cors => "CORS configuration",
@@ -106,6 +111,8 @@ pub enum Setting {
 pub enum Document {
     /// Of [`SettingKind::BucketPolicy`]. Serialized as the exact text that S3 returned.
     BucketPolicy(PolicyDocument),
+    /// Of [`SettingKind::AccessPointPolicies`]. Always there: a bucket without access points has an empty one.
+    AccessPointPolicies(AccessPoints),
     /// Of [`SettingKind::Acl`].
     Acl(Acl),
     /// Of [`SettingKind::PublicAccessBlock`] and [`SettingKind::AccountPublicAccessBlock`].
@@ -179,6 +186,17 @@ impl Settings {
             Some(Setting::Absent) => Ok(None),
             other => Err(Unknown {
                 kind: SettingKind::BucketPolicy,
+                setting: other,
+            }),
+        }
+    }
+
+    /// The bucket's access points, none where it has none.
+    pub fn access_points(&self) -> Result<&AccessPoints, Unknown<'_>> {
+        match self.get(SettingKind::AccessPointPolicies) {
+            Some(Setting::Present(Document::AccessPointPolicies(points))) => Ok(points),
+            other => Err(Unknown {
+                kind: SettingKind::AccessPointPolicies,
                 setting: other,
             }),
         }

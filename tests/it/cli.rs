@@ -140,8 +140,7 @@ fn explain_reads_every_event_without_aws() {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         let output = run(&["explain", path.to_str().unwrap()]);
         // Whatever the mode, a guard holds these back.
-        let guarded =
-            ["archived.json", "impact-write.json", "sample.json"].contains(&name.as_str());
+        let guarded = ["archived.json", "sample.json"].contains(&name.as_str());
         let output = ends(output, if guarded { 5 } else { 0 });
         assert_ne!(stdout(&output), "", "{name}");
         assert!(!stderr(&output).contains("error"), "{name}: {output:?}");

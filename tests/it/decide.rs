@@ -9,7 +9,7 @@ use portcullis::decision::{Decision, Situation, decide};
 use portcullis::enrichment::Enrichment;
 use portcullis::finding::{Event, Finding, Target, read};
 use portcullis::policy::{self, Mode, Policy};
-use portcullis::settings::{Document, Setting, SettingKind, Settings};
+use portcullis::settings::{Document, PolicyDocument, Setting, SettingKind, Settings};
 use portcullis::statements::Deny;
 use serde_json::{Value, json};
 
@@ -98,7 +98,7 @@ fn foreign_statements_keep_their_bytes() {
             let Target::Bucket(bucket) = &target else {
                 continue;
             };
-            let arn = bucket.arn(&case.finding.partition);
+            let arn = bucket.arn(&case.finding.partition, &case.finding.region);
             let after = decision.plan.changes.iter().find_map(|c| policy(&c.after));
             let before = policy_of(&case.facts);
             if let (Some(before), Some(after)) = (before, after) {
@@ -259,14 +259,14 @@ fn folder() -> PathBuf {
     root().join("tests/cases/decide")
 }
 
-fn policy(setting: &Setting) -> Option<&portcullis::settings::PolicyDocument> {
+fn policy(setting: &Setting) -> Option<&PolicyDocument> {
     match setting {
         Setting::Present(Document::BucketPolicy(policy)) => Some(policy),
         _ => None,
     }
 }
 
-fn policy_of(settings: &Settings) -> Option<&portcullis::settings::PolicyDocument> {
+fn policy_of(settings: &Settings) -> Option<&PolicyDocument> {
     policy(settings.get(SettingKind::BucketPolicy)?)
 }
 
@@ -290,10 +290,19 @@ fn shown((target, classification, decision): &Decided) -> Value {
         .map(|found| format!("{}: {}", found.is, found.because))
         .collect();
     let changes = decision.plan.changes.iter().map(|change| {
-        let after = match policy(&change.after) {
-            // As JSON, so that it can be read; its bytes are compared elsewhere.
-            Some(policy) => serde_json::from_str(policy.text()).unwrap(),
-            None => serde_json::to_value(&change.after).unwrap(),
+        // As JSON, so that it can be read; its bytes are compared elsewhere.
+        let json =
+            |policy: &PolicyDocument| -> Value { serde_json::from_str(policy.text()).unwrap() };
+        let after = match &change.after {
+            Setting::Present(Document::BucketPolicy(policy)) => json(policy),
+            Setting::Present(Document::AccessPointPolicies(points)) => {
+                let policies = points.0.iter();
+                policies
+                    .map(|(name, point)| (name.clone(), point.policy.as_ref().map(json)))
+                    .map(|(name, policy)| (name, policy.unwrap_or_default()))
+                    .collect()
+            }
+            other => serde_json::to_value(other).unwrap(),
         };
         json!({ "setting": change.setting, "measures": change.measures, "after": after })
     });

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod access_points;
 mod cli;
 mod decide;
+mod directory_buckets;
 mod engine;
 mod finding;
 mod judge;

@@ -19,8 +19,8 @@ use portcullis::plan::{Change, Plan};
 use portcullis::policy::{self, Mode, Policy};
 use portcullis::rollback::inverse;
 use portcullis::settings::{
-    Acl, Document, Grant, MAX_POLICY_BYTES, PolicyDocument, PublicAccessBlock, Setting,
-    SettingKind, Settings, XmlDocument,
+    AccessPoint, AccessPoints, Acl, Document, Grant, MAX_POLICY_BYTES, PolicyDocument,
+    PublicAccessBlock, Setting, SettingKind, Settings, XmlDocument,
 };
 use portcullis::statements::{By, Deny, Hits};
 use proptest::prelude::*;
@@ -509,13 +509,14 @@ fn case(among: &'static [&'static str]) -> impl Strategy<Value = Case> {
     )
 }
 
-const KINDS: [SettingKind; 6] = [
+const KINDS: [SettingKind; 7] = [
     SettingKind::BucketPolicy,
     SettingKind::Acl,
     SettingKind::PublicAccessBlock,
     SettingKind::AccountPublicAccessBlock,
     SettingKind::Versioning,
     SettingKind::Lifecycle,
+    SettingKind::AccessPointPolicies,
 ];
 
 fn rules(among: &'static [&'static str]) -> impl Strategy<Value = (String, bool)> {
@@ -551,6 +552,7 @@ fn rules(among: &'static [&'static str]) -> impl Strategy<Value = (String, bool)
             format!("freeze-configuration: {{ for: {whom} }}"),
             format!("preserve-data: {{ for: {whom} }}"),
             "quarantine-object".to_owned(),
+            "lock-access-points".to_owned(),
         ];
         let name = |measure: &str| measure.split(':').next().unwrap_or_default().to_owned();
         all.retain(|measure| among.is_empty() || among.contains(&name(measure).as_str()));
@@ -589,7 +591,8 @@ fn finding() -> impl Strategy<Value = Finding> {
     let remotes = subsequence(addresses, 0..=3);
     let state =
         prop_oneof![8 => Just((false, false)), 1 => Just((true, false)), 1 => Just((false, true))];
-    let directory = prop::bool::weighted(0.05);
+    // Directory buckets have a policy of one action, which is judged elsewhere.
+    let directory = Just(false);
     let objects = subsequence(
         vec!["reports/a.exe", "w*ld$.bin", "\u{00e9}t\u{00e9}.zip"],
         0..=2,
@@ -690,10 +693,45 @@ fn actors() -> Vec<Actor> {
 
 fn settings() -> impl Strategy<Value = Settings> {
     let policy = prop_oneof![1 => Just(Setting::Absent), 6 => bucket_policy()];
-    let all = (policy, acl(), flags(), flags(), versioning(), lifecycle());
-    all.prop_map(|(policy, acl, bucket, account, versioning, lifecycle)| {
-        let settings = [policy, acl, bucket, account, versioning, lifecycle];
-        Settings(KINDS.into_iter().zip(settings).collect())
+    let points = access_points();
+    let all = (
+        policy,
+        acl(),
+        flags(),
+        flags(),
+        versioning(),
+        lifecycle(),
+        points,
+    );
+    all.prop_map(
+        |(policy, acl, bucket, account, versioning, lifecycle, points)| {
+            let settings = [policy, acl, bucket, account, versioning, lifecycle, points];
+            Settings(KINDS.into_iter().zip(settings).collect())
+        },
+    )
+}
+
+fn access_points() -> impl Strategy<Value = Setting> {
+    let principals = [
+        "",
+        r#""*""#,
+        r#"{"AWS":"444455556666"}"#,
+        r#"{"AWS":"111122223333"}"#,
+    ];
+    let some = subsequence(principals.to_vec(), 0..=4);
+    some.prop_map(|principals| {
+        let points = principals.into_iter().enumerate().map(|(index, principal)| {
+            let policy = format!(
+                r#"{{"Version": "2012-10-17", "Statement": {{"Effect":"Allow","Principal":{principal},"Action":"s3:GetObject","Resource":"*"}}}}"#
+            );
+            let point = AccessPoint {
+                arn: format!("arn:aws:s3:us-east-1:{ACCOUNT}:accesspoint/point-{index}"),
+                vpc: None,
+                policy: PolicyDocument::parse(&policy).ok(),
+            };
+            (format!("point-{index}"), point)
+        });
+        Setting::Present(Document::AccessPointPolicies(AccessPoints(points.collect())))
     })
 }
 

@@ -125,14 +125,22 @@ fn the_template_grants_what_measures_and_facts_need() {
         .collect();
     let (reads, writes): (BTreeSet<String>, BTreeSet<String>) = needed
         .into_iter()
-        .partition(|action| action.starts_with("s3:Get"));
-    assert_eq!(of(&["ObserveBuckets", "ObserveTheAccount"]), reads);
-    let granted = of(&[
+        .partition(|action| action.contains(":Get") || action.contains(":List"));
+    let observing = [
+        "ObserveBuckets",
+        "ObserveDirectoryBuckets",
+        "ObserveAccessPoints",
+        "ObserveTheAccount",
+    ];
+    assert_eq!(of(&observing), reads);
+    let containing = [
         "ContainBuckets",
+        "ContainDirectoryBuckets",
+        "ContainAccessPoints",
         "ContainTheAccount",
         "HandOverReplicationRoles",
-    ]);
-    assert_eq!(granted, writes);
+    ];
+    assert_eq!(of(&containing), writes);
     let actions = |parts: [[&str; 2]; 2]| -> BTreeSet<String> {
         parts.concat().into_iter().map(str::to_owned).collect()
     };
@@ -148,11 +156,9 @@ fn the_template_grants_what_measures_and_facts_need() {
     for statement in &statements {
         let sid = statement.sid.as_str();
         match sid {
-            "ObserveBuckets" | "ObserveTheAccount" | "AskMacieAndGuardDuty" => {}
-            "ContainBuckets"
-            | "ContainTheAccount"
-            | "FollowUpInMacieAndGuardDuty"
-            | "HandOverReplicationRoles" => {
+            "AskMacieAndGuardDuty" => {}
+            _ if observing.contains(&sid) => {}
+            _ if containing.contains(&sid) || sid == "FollowUpInMacieAndGuardDuty" => {
                 assert!(statement.enforcing, "{sid} is granted in observe mode too");
             }
             // Whatever else is granted of these services is about the store.
@@ -233,6 +239,7 @@ fn reading(word: &str) -> &'static str {
         SettingKind::Lifecycle => "s3:GetLifecycleConfiguration",
         SettingKind::Encryption => "s3:GetEncryptionConfiguration",
         SettingKind::BucketPolicy => "s3:GetBucketPolicy",
+        SettingKind::AccessPointPolicies => "s3:GetAccessPointPolicy",
         SettingKind::Acl => "s3:GetBucketAcl",
         SettingKind::OwnershipControls => "s3:GetBucketOwnershipControls",
         SettingKind::Cors => "s3:GetBucketCORS",
@@ -253,6 +260,7 @@ fn writing(kind: SettingKind) -> &'static str {
         SettingKind::Lifecycle => "s3:PutLifecycleConfiguration",
         SettingKind::Encryption => "s3:PutEncryptionConfiguration",
         SettingKind::BucketPolicy => "s3:PutBucketPolicy",
+        SettingKind::AccessPointPolicies => "s3:PutAccessPointPolicy",
         SettingKind::Acl => "s3:PutBucketAcl",
         SettingKind::OwnershipControls => "s3:PutBucketOwnershipControls",
         SettingKind::Cors => "s3:PutBucketCORS",
@@ -300,7 +308,7 @@ fn statements(template: &str) -> Vec<PolicyStatement> {
             sid: sid.to_owned(),
             actions: words
                 .filter(|w| {
-                    let services = ["s3:", "macie2:", "guardduty:"];
+                    let services = ["s3:", "s3express:", "macie2:", "guardduty:"];
                     services.iter().any(|service| w.starts_with(service)) || *w == "iam:PassRole"
                 })
                 .map(str::to_owned)

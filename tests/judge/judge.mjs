@@ -4,7 +4,7 @@
 //            context, identity: bool }] }]
 // stdout: [[{ verdict, ignored: [context keys] } or { error }]]
 //
-// `restricted` is the effective RestrictPublicBuckets. `identity` gives the principal s3:* of its own account, so that
+// `restricted` is the effective RestrictPublicBuckets. `identity` gives the principal all of S3 in its own account, so that
 // the bucket policy is what decides. A principal of null is an unsigned request.
 
 import { createRequire } from "node:module";
@@ -15,7 +15,7 @@ const { anonymousPrincipal, runSimulation } = tools("@cloud-copilot/iam-simulate
 
 const everything = {
   name: "s3",
-  policy: { Version: "2012-10-17", Statement: [{ Effect: "Allow", Action: "s3:*", Resource: "*" }] },
+  policy: { Version: "2012-10-17", Statement: [{ Effect: "Allow", Action: ["s3:*", "s3express:*"], Resource: "*" }] },
 };
 
 async function judge(policy, restricted, request) {
