@@ -16,7 +16,7 @@ use crate::finding::{Bucket, Finding, Target, UserType};
 use crate::guard::Guard;
 use crate::measures::{Context, Stop};
 use crate::plan::Plan;
-use crate::policy::{Asked, Fact, Held, Mode, Policy, Rule, Skipped, Subject, Withhold};
+use crate::policy::{Asked, Fact, FollowUp, Held, Mode, Policy, Rule, Skipped, Subject, Withhold};
 use crate::settings::{SettingKind, Settings};
 
 /// Everything that a decision rests on.
@@ -60,9 +60,9 @@ pub struct Decision {
     pub taken: Vec<Taken>,
     /// Measures that are not.
     pub withheld: Vec<Withheld>,
-    /// Follow-ups that the rule asks for and this version does not run.
+    /// What the rule asks for besides, and whether it is run once the measures are settled.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub not_run: Vec<String>,
+    pub follow_up: Vec<AskedFollowUp>,
     /// What a person should look at: exceptions that hold unproven, rules passed over for want of a fact.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub alerts: Vec<String>,
@@ -93,6 +93,27 @@ pub struct Withheld {
     pub why: String,
     /// The line of the policy file that would change it, as `file:line`.
     pub place: String,
+}
+
+/// A follow-up that the rule asks for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AskedFollowUp {
+    /// Which.
+    pub follow_up: FollowUp,
+    /// Why it is not run; none where it is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub withheld: Option<Withholding>,
+}
+
+/// A guard, and the facts behind it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Withholding {
+    /// The reason.
+    pub guard: Guard,
+    /// The facts.
+    pub why: String,
 }
 
 impl Decision {
@@ -142,12 +163,7 @@ pub fn decide(situation: &Situation) -> (Classification, Decision) {
         mode_because: mode_because.clone(),
         taken: Vec::new(),
         withheld: Vec::new(),
-        not_run: selected
-            .rule
-            .iter()
-            .flat_map(|rule| &rule.follow_up)
-            .map(|follow_up| follow_up.word().to_owned())
-            .collect(),
+        follow_up: Vec::new(),
         alerts: alerts(situation, &selected.skipped, &exceptions),
         plan: Plan::default(),
     };
@@ -171,6 +187,16 @@ pub fn decide(situation: &Situation) -> (Classification, Decision) {
         .and_then(|rule| rule.mode_line)
         .unwrap_or(policy.mode_line);
     let gate = gate(situation, mode, &mode_because, mode_line);
+    let follow_ups = selected.rule.iter().flat_map(|rule| &rule.follow_up);
+    decision.follow_up = follow_ups
+        .map(|follow_up| AskedFollowUp {
+            follow_up: *follow_up,
+            withheld: gate.as_ref().map(|(stop, _)| Withholding {
+                guard: stop.guard,
+                why: stop.why.clone(),
+            }),
+        })
+        .collect();
 
     let mut asked: Vec<&Asked> = measures.iter().collect();
     asked.sort_by_key(|asked| asked.measure.rank());

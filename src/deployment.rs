@@ -28,9 +28,21 @@ pub struct Options {
     /// `PORTCULLIS_ROLE_ARN`: the function's role, which every Deny spares.
     pub role_arn: Option<String>,
     /// `PORTCULLIS_DETECTOR_ID`: the detector of the stack's account and Region, through which findings are read again.
-    pub detector: Option<String>,
+    /// Unset, GuardDuty is asked for it; `none` asks nothing, for drills with findings that GuardDuty does not have.
+    pub detector: Detector,
     /// `AWS_ENDPOINT_URL_S3_CONTROL`, else `AWS_ENDPOINT_URL`.
     pub s3control_endpoint: Option<String>,
+}
+
+/// The detector through which findings are read again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Detector {
+    /// The one that GuardDuty lists.
+    Listed,
+    /// This one.
+    Named(String),
+    /// None: findings are taken as they come.
+    None,
 }
 
 /// A variable of the environment that says something impossible.
@@ -98,7 +110,11 @@ impl Options {
             policy: set("PORTCULLIS_POLICY"),
             member_role,
             role_arn,
-            detector: set("PORTCULLIS_DETECTOR_ID"),
+            detector: match set("PORTCULLIS_DETECTOR_ID") {
+                None => Detector::Listed,
+                Some(word) if word == "none" => Detector::None,
+                Some(id) => Detector::Named(id),
+            },
             s3control_endpoint,
         })
     }
@@ -117,7 +133,11 @@ impl Options {
         let options = AwsOptions {
             member_role: self.member_role.clone(),
             own_account: own.account.clone(),
-            detector: self.detector.clone(),
+            verify_findings: self.detector != Detector::None,
+            detector: match &self.detector {
+                Detector::Named(id) => Some(id.clone()),
+                Detector::Listed | Detector::None => None,
+            },
             s3control_endpoint: self.s3control_endpoint.clone(),
         };
         Aws::new(config, options)

@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::classification::{Classification, words};
+use crate::classification::{Classification, Reasoned, Sensitivity, words};
 use crate::decision::Decision;
 use crate::enrichment::Enrichment;
 use crate::finding::{Finding, Target};
+use crate::policy::FollowUp;
 use crate::rollback::Inverse;
 use crate::settings::{SettingKind, Settings};
 
@@ -53,6 +54,9 @@ pub struct Record {
     /// Set when nothing was to be written, so that no [`RunResult`] follows.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub outcome: Option<Outcome>,
+    /// What became of the follow-ups, where no [`RunResult`] follows.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub followed_up: Vec<FollowUpResult>,
 }
 
 /// The policy file a decision rests on.
@@ -113,6 +117,36 @@ pub struct RunResult {
     pub outcome: Outcome,
     /// The changes, in the order in which they were made.
     pub changes: Vec<ChangeResult>,
+    /// What became of the follow-ups.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub followed_up: Vec<FollowUpResult>,
+    /// How sensitive the data is, where nothing waited for Macie to say so.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sensitivity: Option<Reasoned<Sensitivity>>,
+}
+
+/// What became of one follow-up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FollowUpResult {
+    /// Which.
+    pub follow_up: FollowUp,
+    /// How it ended.
+    pub status: FollowUpStatus,
+    /// What was done, or why it was not.
+    pub detail: String,
+}
+
+words! {
+    /// How one follow-up ended.
+    FollowUpStatus {
+        /// The service did it, or had done it already.
+        Done = "done",
+        /// It was not run.
+        Withheld = "withheld",
+        /// The service refused it, or did not answer.
+        Failed = "failed",
+    }
 }
 
 /// What became of one change.

@@ -35,6 +35,7 @@ pub struct Aws {
     config: SdkConfig,
     own_account: Option<String>,
     member_role: Option<String>,
+    verify_findings: bool,
     detector: Option<String>,
     /// Our own detectors by Region, as GuardDuty listed them.
     detectors: Mutex<HashMap<String, String>>,
@@ -52,6 +53,8 @@ pub struct AwsOptions {
     pub member_role: Option<String>,
     /// The account that we run in; buckets of others need `member_role`.
     pub own_account: Option<String>,
+    /// Whether GuardDuty is asked if it has a finding before anything is done about it.
+    pub verify_findings: bool,
     /// The stack's own detector; a member's finding is read through it, never through the member's.
     pub detector: Option<String>,
     /// A fixed endpoint for s3control, whose own rules put the account id in front of the host name.
@@ -98,6 +101,7 @@ impl Aws {
             config,
             own_account: options.own_account,
             member_role: options.member_role,
+            verify_findings: options.verify_findings,
             detector: options.detector,
             detectors: Mutex::default(),
             s3control_endpoint: options.s3control_endpoint,
@@ -109,6 +113,16 @@ impl Aws {
     /// The configuration of our own account.
     pub fn config(&self) -> &SdkConfig {
         &self.config
+    }
+
+    /// Whether GuardDuty is asked if it has a finding.
+    pub fn verifies_findings(&self) -> bool {
+        self.verify_findings
+    }
+
+    /// Whether somebody named the detector to ask, so that what it does not have is known not to be.
+    pub fn has_named_detector(&self) -> bool {
+        self.detector.is_some()
     }
 
     /// Whether buckets of `account` are within reach.

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use actor::{ClassifiedActor, break_glass};
 pub use exposure::Opening;
 pub(crate) use exposure::TELLING as TELL_EXPOSURE;
+pub(crate) use sensitivity::sensitivity;
 pub use usage::Uses;
 pub(crate) use usage::{TELLING as TELL_USE, delivery_by_acl, delivery_not_by_service};
 pub(crate) use vocabulary::words;
@@ -137,7 +138,7 @@ pub fn classify(
         uses,
         exposure,
         openings,
-        sensitivity: sensitivity::sensitivity(enrichment.macie.as_ref()),
+        sensitivity: sensitivity(enrichment.macie.as_ref()),
     }
 }
 

@@ -11,7 +11,7 @@ const NOT_ANALYZED: i32 = 50;
 const NAMED: usize = 5;
 
 /// Draws the conclusion. Whatever is not a score that says something is unknown, and unknown is never "not sensitive".
-pub(super) fn sensitivity(answer: Option<&MacieAnswer>) -> Reasoned<Sensitivity> {
+pub(crate) fn sensitivity(answer: Option<&MacieAnswer>) -> Reasoned<Sensitivity> {
     match answer {
         None => Reasoned::new(Sensitivity::Unknown, "Macie was not asked"),
         Some(MacieAnswer::Bucket(bucket)) => of_bucket(bucket),

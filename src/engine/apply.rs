@@ -49,6 +49,8 @@ impl Engine<'_> {
             at: (self.clock)(),
             outcome,
             changes,
+            followed_up: Vec::new(),
+            sensitivity: None,
         }
     }
 

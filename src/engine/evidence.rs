@@ -60,6 +60,8 @@ pub(super) async fn give_up(store: &Store, id: &str, now: Timestamp) -> Result<(
         at: now,
         outcome: Outcome::Planned,
         changes: Vec::new(),
+        followed_up: Vec::new(),
+        sensitivity: None,
     };
     store_result(store, &result)
         .await

@@ -1,9 +1,12 @@
 //! The look at a target: lease, release, limits and settings, all asked at once, and the decision that follows.
 
-use futures_util::future::OptionFuture;
-use jiff::SignedDuration;
+use std::borrow::Cow;
 
-use super::{Engine, EngineError, limits, observe, unique};
+use futures_util::future::OptionFuture;
+use jiff::{SignedDuration, Timestamp};
+
+use super::questions::{MaciesWord, beside};
+use super::{Engine, EngineError, Event, limits, observe, unique};
 use crate::aws::{Meaning, Place};
 use crate::decision::{Wanted, wanted};
 use crate::enrichment::Enrichment;
@@ -15,24 +18,29 @@ use crate::settings::Settings;
 use crate::store::{self, Lease, LeaseRequest};
 
 /// What was seen of a target, and decided about it.
-pub(super) struct Look {
+pub(super) struct Look<'a> {
     pub(super) record: Record,
     pub(super) observed: Settings,
     pub(super) enrichment: Enrichment,
     pub(super) stops: Vec<Stop>,
     pub(super) place: Place,
     pub(super) lease: Option<Lease>,
+    /// The finding that counts: GuardDuty may have a newer state of it than the event.
+    pub(super) finding: Finding,
+    /// Macie's answer, where nothing waited for it.
+    pub(super) later: Option<MaciesWord<'a>>,
 }
 
 impl Engine<'_> {
     /// Reads what the policy needs, with lease and release side by side, and decides.
-    pub(super) async fn look(
-        &self,
-        finding: &Finding,
+    pub(super) async fn look<'a>(
+        &'a self,
+        event: &Event<'_>,
         target: &Target,
         lease: bool,
         stop: Option<Stop>,
-    ) -> Result<Look, EngineError> {
+    ) -> Result<Look<'a>, EngineError> {
+        let finding = event.finding;
         let now = (self.clock)();
         let guess = Place::of(finding, target);
         let mut stops: Vec<Stop> = stop.into_iter().collect();
@@ -47,21 +55,31 @@ impl Engine<'_> {
         let blind = finding.sample || stops.iter().any(|stop| stop.guard == Guard::OtherAccount);
         let wanted = match blind {
             true => Wanted::default(),
-            false => {
-                let own = self.own_at(finding, target);
-                let investigates = self.operator.is_some();
-                wanted(finding, target, self.policy, &own, investigates, now)
-            }
+            false => self.wanted(finding, target, now),
         };
         let kinds: Vec<_> = wanted.settings.into_iter().collect();
-        let (held, released, exceeded, stands, observed) = futures_util::join!(
-            self.lease(finding, &guess, lease && !blind),
-            self.released(finding, &guess, lease),
-            self.exceeded(finding, target, lease),
-            OptionFuture::from(self.policy_stands.clone()),
-            observe::observe_at_home(self.aws, &guess, &kinds)
-        );
+        // Asked in any case, before a Deny can cost Macie its view. A run that only observes has time to wait for it.
+        let about_data = !blind && matches!(target, Target::Bucket(bucket) if !bucket.directory);
+        let word = about_data.then(|| self.macies_word(&guess));
+        let (now_word, later) = match wanted.sensitivity || !lease {
+            true => (word, None),
+            false => (None, word),
+        };
+        let everything = async {
+            futures_util::join!(
+                self.lease(finding, &guess, lease && !blind),
+                self.released(finding, &guess, lease),
+                self.exceeded(finding, target, lease),
+                OptionFuture::from(self.policy_stands.clone()),
+                observe::observe_at_home(self.aws, &guess, &kinds),
+                event.verification.clone(),
+                OptionFuture::from(now_word)
+            )
+        };
+        let (held, released, exceeded, stands, observed, reread, macie) =
+            beside(later.clone(), everything).await;
         let lease = held?;
+        let (finding, guardduty) = self.verified(finding, reread);
         let look = async {
             if stands == Some(false) {
                 return Err(EngineError::PolicyReplaced);
@@ -81,9 +99,15 @@ impl Engine<'_> {
                 }
                 Err(error) => return Err(EngineError::Observe(error)),
             };
-            let enrichment = Enrichment::default();
-            let decided = self.decide(finding, target, &observed, &enrichment, &stops);
-            let record = self.record(finding, target, &observed, &enrichment, decided);
+            let observed = match &finding {
+                Cow::Owned(newer) if !blind => {
+                    self.observe_more(newer, target, &place, observed).await?
+                }
+                _ => observed,
+            };
+            let enrichment = Enrichment { macie, guardduty };
+            let decided = self.decide(&finding, target, &observed, &enrichment, &stops);
+            let record = self.record(&finding, target, &observed, &enrichment, decided);
             Ok((record, observed, enrichment, stops, place))
         };
         match look.await {
@@ -94,6 +118,8 @@ impl Engine<'_> {
                 stops,
                 place,
                 lease,
+                finding: finding.into_owned(),
+                later,
             }),
             Err(error) => {
                 if let Some(Err(lost)) =
@@ -104,6 +130,36 @@ impl Engine<'_> {
                 Err(error)
             }
         }
+    }
+
+    fn wanted(&self, finding: &Finding, target: &Target, now: Timestamp) -> Wanted {
+        let own = self.own_at(finding, target);
+        wanted(
+            finding,
+            target,
+            self.policy,
+            &own,
+            self.operator.is_some(),
+            now,
+        )
+    }
+
+    /// What a newer state of the finding needs to have read, too.
+    async fn observe_more(
+        &self,
+        finding: &Finding,
+        target: &Target,
+        place: &Place,
+        mut observed: Settings,
+    ) -> Result<Settings, EngineError> {
+        let wanted = self.wanted(finding, target, (self.clock)()).settings;
+        let missing: Vec<_> = wanted
+            .into_iter()
+            .filter(|kind| observed.get(*kind).is_none())
+            .collect();
+        let more = observe::observe(self.aws, place, &missing).await;
+        observed.0.extend(more.map_err(EngineError::Observe)?.0);
+        Ok(observed)
     }
 
     pub(super) async fn lease(

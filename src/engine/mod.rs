@@ -6,9 +6,11 @@
 
 mod apply;
 mod evidence;
+mod follow_up;
 mod limits;
 mod look;
 mod observe;
+mod questions;
 mod report;
 mod undo;
 
@@ -19,11 +21,12 @@ use futures_util::future::{BoxFuture, Shared};
 use jiff::Timestamp;
 
 use look::Look;
+use questions::{Verification, beside};
 pub use report::{Report, Summary};
 pub use undo::{OPERATOR_TIME, RollbackError, RollbackRequest};
 
 use crate::aws::{Aws, AwsError, Place};
-use crate::classification::{Classification, Own, classify};
+use crate::classification::{Classification, Own, classify, sensitivity};
 use crate::decision::{Decision, Situation, decide, may_act};
 use crate::enrichment::Enrichment;
 use crate::finding::{Finding, Target};
@@ -127,12 +130,16 @@ impl EngineError {
 impl Engine<'_> {
     /// Works on every target of a finding, several at once. One that fails never stops the others.
     pub async fn respond(&self, finding: &Finding) -> Vec<Report> {
+        let event = &Event {
+            finding,
+            verification: self.verification(finding),
+        };
         let work = finding
             .targets
             .iter()
             .enumerate()
             .map(|(index, target)| async move {
-                self.respond_to(finding, target, self.beyond_limit(finding, index))
+                self.respond_to(event, target, self.beyond_limit(finding, index))
                     .await
             });
         futures_util::stream::iter(work)
@@ -143,6 +150,10 @@ impl Engine<'_> {
 
     /// What [`Engine::respond`] would do now: reads, and writes nothing.
     pub async fn preview(&self, finding: &Finding) -> Vec<Report> {
+        let event = &Event {
+            finding,
+            verification: self.verification(finding),
+        };
         let work = finding
             .targets
             .iter()
@@ -152,7 +163,7 @@ impl Engine<'_> {
                     return report;
                 }
                 match self
-                    .look(finding, target, false, self.beyond_limit(finding, index))
+                    .look(event, target, false, self.beyond_limit(finding, index))
                     .await
                 {
                     Ok(look) => Report::planned(look.record),
@@ -176,11 +187,12 @@ impl Engine<'_> {
         })
     }
 
-    async fn respond_to(&self, finding: &Finding, target: &Target, stop: Option<Stop>) -> Report {
+    async fn respond_to(&self, event: &Event<'_>, target: &Target, stop: Option<Stop>) -> Report {
+        let finding = event.finding;
         if let Some(report) = self.own_activity(finding, target) {
             return report;
         }
-        match self.contain(finding, target, stop).await {
+        match self.contain(event, target, stop).await {
             Ok(report) => report,
             Err(error) => Report::failed(finding, target, error),
         }
@@ -208,14 +220,17 @@ impl Engine<'_> {
 
     async fn contain(
         &self,
-        finding: &Finding,
+        event: &Event<'_>,
         target: &Target,
         stop: Option<Stop>,
     ) -> Result<Report, EngineError> {
-        let acts = stop.is_none() && self.may_act(finding, target);
-        let mut look = self.look(finding, target, acts, stop).await?;
+        let acts = stop.is_none() && self.may_act(event.finding, target);
+        // The SDK's futures are large, and most of a run's stages hold several: each stage is kept off the stack.
+        let mut look = Box::pin(self.look(event, target, acts, stop)).await?;
         let lease = look.lease.take();
-        let done = self.carry_out(finding, target, look, lease.as_ref()).await;
+        let later = look.later.clone();
+        let work = Box::pin(self.carry_out(target, look, lease.as_ref()));
+        let done = beside(later, work).await;
         if let Some(lease) = lease {
             // A lease that cannot be released ends by itself; the work is done either way.
             if let Err(error) = lease.release(self.store).await {
@@ -227,14 +242,14 @@ impl Engine<'_> {
 
     async fn carry_out(
         &self,
-        finding: &Finding,
         target: &Target,
-        mut look: Look,
+        mut look: Look<'_>,
         lease: Option<&Lease>,
     ) -> Result<Report, EngineError> {
+        let finding = &look.finding;
         for _ in 0..ROUNDS {
             if !look.record.decision.acts() {
-                return self.nothing_to_write(look.record).await;
+                return Box::pin(self.nothing_to_write(target, look)).await;
             }
             let lease = lease.ok_or(EngineError::Unleased)?;
             if !self.is_confirmed(target, &look.record.decision) {
@@ -263,7 +278,14 @@ impl Engine<'_> {
                 .all(|(kind, setting)| look.observed.get(*kind) == Some(setting))
             {
                 look.record.id = id;
-                let result = self.apply(&look.record, &look.place, lease).await;
+                let (record, place) = (&look.record, &look.place);
+                let mut result = Box::pin(self.apply(record, place, lease)).await;
+                let follow_up = self.follow_up(record, place, result.outcome);
+                result.followed_up = Box::pin(follow_up).await;
+                result.sensitivity = match look.later {
+                    Some(word) => Some(sensitivity(Some(&word.await))),
+                    None => None,
+                };
                 let stored = evidence::store_result(self.store, &result).await;
                 return Ok(Report::done(look.record, result, stored.err()));
             }
@@ -280,9 +302,22 @@ impl Engine<'_> {
         Err(EngineError::Unstable)
     }
 
-    async fn nothing_to_write(&self, mut record: Record) -> Result<Report, EngineError> {
+    async fn nothing_to_write(
+        &self,
+        target: &Target,
+        mut look: Look<'_>,
+    ) -> Result<Report, EngineError> {
+        let mut record = look.record;
+        if let Some(word) = look.later {
+            // Nothing waited for the answer, and no rule asks for it: the decision stays as it is, and is told with it.
+            look.enrichment.macie = Some(word.await);
+            let (finding, observed, told) = (&look.finding, &look.observed, &look.enrichment);
+            let decided = self.decide(finding, target, observed, told, &look.stops);
+            record = self.record(finding, target, observed, told, decided);
+        }
         let outcome = outcome_without_writes(&record.decision);
         record.outcome = Some(outcome);
+        record.followed_up = Box::pin(self.follow_up(&record, &look.place, outcome)).await;
         // A second delivery finds the bucket as it should be; telling the store so again would tell it nothing.
         if outcome != Outcome::AlreadyContained {
             record.id = evidence::store(self.store, &record).await?;
@@ -364,8 +399,15 @@ impl Engine<'_> {
             decision,
             rollback: None,
             outcome: None,
+            followed_up: Vec::new(),
         }
     }
+}
+
+/// A finding, and GuardDuty's answer about it.
+pub(crate) struct Event<'a> {
+    finding: &'a Finding,
+    verification: Verification<'a>,
 }
 
 /// How a decision stands while nothing has been written.

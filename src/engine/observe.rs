@@ -1,5 +1,6 @@
 //! Reads of a target, all at once.
 
+use futures_util::FutureExt;
 use futures_util::future::try_join_all;
 
 use crate::aws::{self, Aws, AwsError, Meaning, Place};
@@ -13,7 +14,7 @@ pub(super) async fn observe(
 ) -> Result<Settings, AwsError> {
     let reads = kinds
         .iter()
-        .map(|kind| async move { Ok((*kind, aws::read(aws, place, *kind).await?)) });
+        .map(|kind| async move { Ok((*kind, aws::read(aws, place, *kind).await?)) }.boxed());
     Ok(Settings(try_join_all(reads).await?.into_iter().collect()))
 }
 

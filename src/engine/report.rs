@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{EngineError, outcome_without_writes};
+use crate::classification::{Reasoned, Sensitivity};
 use crate::finding::{Finding, Target};
-use crate::record::{ChangeResult, Outcome, Record, RunResult};
+use crate::record::{ChangeResult, FollowUpResult, Outcome, Record, RunResult};
 use crate::store::StoreError;
 
 /// The account of one target.
@@ -54,6 +55,15 @@ pub struct Summary {
     pub withheld: Vec<String>,
     /// What became of each change.
     pub changes: Vec<ChangeResult>,
+    /// How sensitive the data is, and why; none where Macie was not asked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sensitivity: Option<Reasoned<Sensitivity>>,
+    /// What became of the follow-ups.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub followed_up: Vec<FollowUpResult>,
+    /// What a person should look at.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub alerts: Vec<String>,
 }
 
 impl Report {
@@ -92,6 +102,8 @@ impl Report {
         let summary = Summary {
             reason,
             changes: result.changes.clone(),
+            followed_up: result.followed_up.clone(),
+            sensitivity: result.sensitivity.clone().or_else(|| told(&record)),
             ..Summary::of(&record, result.outcome)
         };
         Self {
@@ -157,6 +169,9 @@ impl Summary {
                 .iter()
                 .map(|withheld| format!("{}: {}", withheld.measure, withheld.guard))
                 .collect(),
+            sensitivity: told(record),
+            followed_up: record.followed_up.clone(),
+            alerts: decision.alerts.clone(),
             ..Self::new(&record.finding, &record.target, outcome)
         }
     }
@@ -179,6 +194,15 @@ impl Summary {
             taken: Vec::new(),
             withheld: Vec::new(),
             changes: Vec::new(),
+            sensitivity: None,
+            followed_up: Vec::new(),
+            alerts: Vec::new(),
         }
     }
+}
+
+/// What the record says of the data, where Macie was asked.
+fn told(record: &Record) -> Option<Reasoned<Sensitivity>> {
+    let asked = record.enrichment.macie.is_some();
+    asked.then(|| record.classification.sensitivity.clone())
 }

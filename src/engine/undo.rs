@@ -134,6 +134,7 @@ impl Engine<'_> {
                 inverse,
             }),
             outcome: None,
+            followed_up: Vec::new(),
             ..record.clone()
         };
         // The release goes first: an update of the finding that comes in now must not contain the bucket again.

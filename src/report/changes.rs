@@ -1,7 +1,7 @@
 //! What became of each change of a plan.
 
 use super::{LINE, Style, padded, shown, widest};
-use crate::record::{ChangeResult, ChangeStatus};
+use crate::record::{ChangeResult, ChangeStatus, FollowUpResult, FollowUpStatus};
 
 /// One line for each change, with its error where it has one.
 pub fn changes(changes: &[ChangeResult], style: Style) -> String {
@@ -25,4 +25,18 @@ pub fn changes(changes: &[ChangeResult], style: Style) -> String {
         }
     }
     text
+}
+
+/// One line for each follow-up.
+pub fn follow_ups(results: &[FollowUpResult], style: Style) -> String {
+    let lines = results.iter().map(|result| {
+        let status = match result.status {
+            FollowUpStatus::Done => style.good(result.status.word()),
+            FollowUpStatus::Withheld => style.doubtful(result.status.word()),
+            FollowUpStatus::Failed => style.bad(result.status.word()),
+        };
+        let name = result.follow_up.word();
+        format!("  {name}  {status}: {}\n", shown(&result.detail, 4 * LINE))
+    });
+    lines.collect()
 }

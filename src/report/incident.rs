@@ -4,17 +4,16 @@
 
 use serde::Serialize;
 
-use super::changes::changes as results;
+use super::changes::{changes as results, follow_ups};
 use super::header::{self, line};
-use super::{LINE, Style, plan, rollback, shown};
-use crate::classification::{Authorization, Classification, Exposure};
+use super::meaning::meaning;
+use super::said::{incident, objects};
+use super::{Investigation, LINE, Style, investigation, plan, rollback, shown};
+use crate::classification::Classification;
 use crate::decision::Decision;
-use crate::finding::{Actor, Call, Finding, Object, Remote, Target};
+use crate::finding::{Finding, Target};
 use crate::guard::Guard;
 use crate::record::{Outcome, PolicyRef, Record, RunResult};
-
-/// Items of a list that are written out before the rest is counted.
-const LISTED: usize = 5;
 
 /// What a finding means and what the policy says to it, as far as the finding and given facts tell.
 #[derive(Debug, Clone, Serialize)]
@@ -26,6 +25,8 @@ pub struct Explanation {
     pub target: Target,
     /// What the finding means.
     pub classification: Classification,
+    /// The same, written up.
+    pub investigation: Investigation,
     /// The policy file that decides.
     pub policy: PolicyRef,
     /// Whether the target's settings were given. Without them no measure can say what it would change.
@@ -40,6 +41,8 @@ pub struct Explanation {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Account {
+    /// What it says of the incident, written up.
+    pub investigation: Investigation,
     /// The record.
     pub record: Record,
     /// What became of its changes; none where there were none to make, or where the run has not ended.
@@ -48,6 +51,35 @@ pub struct Account {
 }
 
 impl Account {
+    /// Writes up a record.
+    pub fn new(record: Record, result: Option<RunResult>) -> Self {
+        let Record {
+            finding,
+            target,
+            classification,
+            enrichment,
+            before,
+            ..
+        } = &record;
+        let known = !before.0.is_empty();
+        let mut classification = classification.clone();
+        // Macie may have answered while the plan was carried out.
+        if let Some(told) = result
+            .as_ref()
+            .and_then(|result| result.sensitivity.as_ref())
+        {
+            classification.sensitivity = told.clone();
+        }
+        Self {
+            investigation: investigation(finding, target, &classification, enrichment, known),
+            record: Record {
+                classification,
+                ..record
+            },
+            result,
+        }
+    }
+
     /// How it ended; none while a run goes on, and for one that was cut off.
     pub fn outcome(&self) -> Option<Outcome> {
         self.result
@@ -64,6 +96,7 @@ pub fn explanation(explanation: &Explanation, is_next: bool, style: Style) -> St
         finding,
         target,
         classification,
+        investigation,
         settings_known,
         decision,
         next,
@@ -77,7 +110,8 @@ pub fn explanation(explanation: &Explanation, is_next: bool, style: Style) -> St
         }
         false => incident(finding, target, style),
     };
-    text += &format!("\n{}", meaning(classification, *settings_known, style));
+    text += &format!("\n{}\n\n", investigation.summary);
+    text += &meaning(classification, investigation, style);
     text += &format!("\n{}", decided(decision, style));
     let arn = header::bucket_arn(finding, target);
     let body = match settings_known {
@@ -88,7 +122,7 @@ pub fn explanation(explanation: &Explanation, is_next: bool, style: Style) -> St
         }
         false => unread(decision, style),
     };
-    let body = body + &plan::alerts(decision, style);
+    let body = body + &plan::follow_ups(decision, style) + &plan::alerts(decision, style);
     text += &body;
     if decision.taken.is_empty() && decision.withheld.is_empty() {
         text += "  The rule asks for no measure.\n";
@@ -107,7 +141,6 @@ pub fn account(account: &Account, style: Style) -> String {
         target,
         classification,
         policy,
-        before,
         decision,
         rollback,
         ..
@@ -135,7 +168,8 @@ pub fn account(account: &Account, style: Style) -> String {
         style,
     );
     text += &incident(finding, target, style);
-    text += &format!("\n{}", meaning(classification, !before.0.is_empty(), style));
+    text += &format!("\n{}\n\n", account.investigation.summary);
+    text += &meaning(classification, &account.investigation, style);
 
     if let Some(rollback) = rollback {
         text += &format!(
@@ -167,6 +201,7 @@ pub fn account(account: &Account, style: Style) -> String {
     }
     text += &plan::notes(decision, style);
     text += &plan::withheld(decision, style);
+    text += &plan::follow_ups(decision, style);
     text += &plan::alerts(decision, style);
     text + &done(account, style)
 }
@@ -182,6 +217,7 @@ fn done(account: &Account, style: Style) -> String {
         };
         let undo = unfinished && account.record.rollback.is_none();
         return text.to_owned()
+            + &follow_ups(&account.record.followed_up, style)
             + &if undo {
                 undo_line(&account.record, style)
             } else {
@@ -193,6 +229,7 @@ fn done(account: &Account, style: Style) -> String {
         result.at,
         results(&result.changes, style)
     );
+    text += &follow_ups(&result.followed_up, style);
     let undoable = account.record.rollback.is_none() && result.outcome != Outcome::Failed;
     if undoable {
         text += &undo_line(&account.record, style);
@@ -205,137 +242,6 @@ fn undo_line(record: &Record, style: Style) -> String {
         "Undo: {}\n",
         style.strong(&format!("portcullis rollback {}", shown(&record.id, LINE)))
     )
-}
-
-/// What GuardDuty says: the target, who, what, from where and when.
-fn incident(finding: &Finding, target: &Target, style: Style) -> String {
-    let mut text = header::finding(finding, style) + &header::target(finding, target, style);
-    if let Some(title) = &finding.title {
-        text += &line("Title", &shown(title, 2 * LINE), style);
-    }
-    for (name, holds) in [
-        (
-            "a sample finding: its bucket is nobody's or somebody else's",
-            finding.sample,
-        ),
-        ("archived by a person", finding.archived),
-    ] {
-        if holds {
-            text += &line("Note", &style.doubtful(name), style);
-        }
-    }
-    text += &lines(
-        "Who",
-        finding.actors.iter().map(who),
-        "unknown: the finding names nobody",
-        style,
-    );
-    text += &lines(
-        "What",
-        finding.calls.iter().map(what),
-        "unknown: the finding names no call",
-        style,
-    );
-    text += &lines(
-        "From",
-        finding.remotes.iter().map(from),
-        "unknown: the finding gives no address",
-        style,
-    );
-    text += &line("When", &when(finding), style);
-    text += &objects(target, style);
-    if !finding.threats.is_empty() {
-        let threats = finding
-            .threats
-            .iter()
-            .take(LISTED)
-            .map(|threat| shown(threat, 64))
-            .collect::<Vec<_>>()
-            .join(", ");
-        text += &line("Threats", &threats, style);
-    }
-    if !finding.indicators.is_empty() {
-        let names = finding
-            .indicators
-            .keys()
-            .map(|name| shown(name, 64))
-            .collect::<Vec<_>>()
-            .join(", ");
-        text += &line("Signs", &names, style);
-    }
-    text
-}
-
-/// What follows from it, each conclusion with what it rests on.
-fn meaning(classification: &Classification, settings_known: bool, style: Style) -> String {
-    let reasoned =
-        |is: &str, because: &str| format!("{} ({})", style.strong(is), shown(because, 2 * LINE));
-    let Classification {
-        authorization,
-        access_path,
-        networks,
-        credentials,
-        api_outcome,
-        exposure,
-        ..
-    } = classification;
-    let word = match authorization.is {
-        Authorization::Authorized => style.good(authorization.is.word()),
-        Authorization::Unauthorized => style.bad(authorization.is.word()),
-        Authorization::Undetermined => style.doubtful(authorization.is.word()),
-    };
-    let mut text = line(
-        "Verdict",
-        &format!("{word} ({})", shown(&authorization.because, 2 * LINE)),
-        style,
-    );
-    for actor in classification
-        .actors
-        .iter()
-        .filter_map(|actor| actor.break_glass.as_ref().map(|arn| (actor.label(), arn)))
-    {
-        text += &line(
-            "",
-            &format!(
-                "{} is break-glass ({})",
-                shown(&actor.0, LINE),
-                shown(actor.1, LINE)
-            ),
-            style,
-        );
-    }
-    text += &line(
-        "Way in",
-        &reasoned(access_path.is.word(), &access_path.because),
-        style,
-    );
-    let exposed = match (exposure.is, settings_known) {
-        (Exposure::Unknown, false) => "unknown (the target's settings were not read)".to_owned(),
-        _ => reasoned(exposure.is.word(), &exposure.because),
-    };
-    text += &line("Exposure", &exposed, style);
-    let words = |words: Vec<&str>, unknown: &str| {
-        if words.is_empty() {
-            unknown.to_owned()
-        } else {
-            words.join(", ")
-        }
-    };
-    text += &line(
-        "Network",
-        &words(networks.iter().map(|word| word.word()).collect(), "unknown"),
-        style,
-    );
-    text += &line(
-        "Keys",
-        &words(
-            credentials.iter().map(|word| word.word()).collect(),
-            "unknown",
-        ),
-        style,
-    );
-    let outcome = api_outcome.map_or("unknown", |outcome| outcome.word());
-    text + &line("Calls", outcome, style)
 }
 
 fn decided(decision: &Decision, style: Style) -> String {
@@ -368,147 +274,4 @@ fn unread(decision: &Decision, style: Style) -> String {
         },
         style,
     )
-}
-
-fn who(actor: &Actor) -> String {
-    let kind = serde_json::to_value(actor.user_type).ok();
-    let kind = kind
-        .as_ref()
-        .and_then(|kind| kind.as_str())
-        .unwrap_or("unknown")
-        .to_owned();
-    let mut parts = vec![kind];
-    parts.extend(actor.name.as_ref().map(|name| shown(name, 64)));
-    parts.extend(
-        actor
-            .principal_id
-            .as_ref()
-            .map(|id| format!("id {}", shown(id, LINE))),
-    );
-    parts.extend(
-        actor
-            .account
-            .as_ref()
-            .map(|account| format!("of account {}", shown(account, 32))),
-    );
-    parts.extend(
-        actor
-            .access_key
-            .as_ref()
-            .map(|key| format!("with access key {}", shown(key, 64))),
-    );
-    parts.extend(
-        actor
-            .instance
-            .as_ref()
-            .map(|instance| format!("credentials of instance {}", shown(instance, 64))),
-    );
-    parts.join(", ")
-}
-
-fn what(call: &Call) -> String {
-    let mut text = shown(&call.api, 64);
-    if let Some(service) = &call.service {
-        text += &format!(" on {}", shown(service, 64));
-    }
-    text += &match &call.error {
-        Some(error) => format!(", refused with {}", shown(error, 64)),
-        None => ", no error given".to_owned(),
-    };
-    if let Some(agent) = &call.user_agent {
-        text += &format!(", by {}", shown(agent, 80));
-    }
-    text
-}
-
-fn from(remote: &Remote) -> String {
-    let address = remote.address.map(|address| address.to_string());
-    let domain = remote
-        .domain
-        .as_ref()
-        .map(|domain| format!("AWS service {}", shown(domain, 64)));
-    let mut parts = vec![
-        address
-            .or(domain)
-            .unwrap_or_else(|| "unknown address".to_owned()),
-    ];
-    parts.extend(remote.country.as_ref().map(|country| shown(country, 64)));
-    let asn = remote
-        .asn
-        .as_ref()
-        .map(|asn| format!("AS{}", shown(asn, 16)));
-    let network = [
-        asn,
-        remote.organization.as_ref().map(|name| shown(name, 64)),
-    ]
-    .into_iter()
-    .flatten();
-    let network = network.collect::<Vec<_>>().join(" ");
-    parts.extend((!network.is_empty()).then_some(network));
-    if let Some(account) = &remote.account {
-        let known = match remote.affiliated {
-            Some(true) => " (of this organization's GuardDuty)",
-            Some(false) => " (outside this organization's GuardDuty)",
-            None => "",
-        };
-        parts.push(format!("account {}{known}", shown(account, 32)));
-    }
-    parts.join(", ")
-}
-
-fn when(finding: &Finding) -> String {
-    let times = match finding.count {
-        1 => "seen once".to_owned(),
-        count => format!("seen {count} times"),
-    };
-    let said =
-        |at: &Option<jiff::Timestamp>| at.map_or_else(|| "unknown".to_owned(), |at| at.to_string());
-    let (first, last) = (said(&finding.first_seen), said(&finding.last_seen));
-    if first == last {
-        return format!("{times}, at {first}; updated {}", said(&finding.updated_at));
-    }
-    format!(
-        "{times}, first {first}, last {last}; updated {}",
-        said(&finding.updated_at)
-    )
-}
-
-fn objects(target: &Target, style: Style) -> String {
-    let Target::Bucket(bucket) = target else {
-        return String::new();
-    };
-    let of = |object: &Object| match &object.version {
-        Some(version) => format!(
-            "{} (version {})",
-            shown(&object.key, LINE),
-            shown(version, 64)
-        ),
-        None => shown(&object.key, LINE),
-    };
-    match bucket.objects.is_empty() {
-        true => String::new(),
-        false => lines("Objects", bucket.objects.iter().map(of), "", style),
-    }
-}
-
-/// A named line, and one more for each further item.
-fn lines(
-    name: &str,
-    items: impl ExactSizeIterator<Item = String>,
-    none: &str,
-    style: Style,
-) -> String {
-    let more = items.len().saturating_sub(LISTED);
-    let mut text = String::new();
-    for (index, item) in items.take(LISTED).enumerate() {
-        text += &line(if index == 0 { name } else { "" }, &item, style);
-    }
-    if more > 0 {
-        text += &line("", &style.faint(&format!("and {more} more")), style);
-    }
-    if text.is_empty() {
-        line(name, none, style)
-    } else {
-        text
-    }
 }

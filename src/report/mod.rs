@@ -7,15 +7,19 @@ mod changes;
 mod difference;
 mod header;
 mod incident;
+mod investigation;
+mod meaning;
 mod plan;
 mod rollback;
+mod said;
 mod untrusted;
 mod xml;
 
 use anstyle::{AnsiColor, Color, Effects};
 
-pub use changes::changes;
+pub use changes::{changes, follow_ups};
 pub use incident::{Account, Explanation, account, explanation};
+pub use investigation::{Investigation, investigation};
 pub use plan::{Planned, plan};
 pub use rollback::{Undo, undo};
 pub use untrusted::{LINE, shown};

@@ -74,6 +74,7 @@ pub fn plan(planned: &Planned, style: Style) -> String {
     let body = changes(decision, &arn, style)
         + &notes(decision, style)
         + &withheld(decision, style)
+        + &follow_ups(decision, style)
         + &alerts(decision, style);
     if !body.is_empty() {
         text += &format!("\n{body}");
@@ -180,17 +181,30 @@ pub(super) fn notes(decision: &Decision, style: Style) -> String {
 
 /// What a person should look at.
 pub(super) fn alerts(decision: &Decision, style: Style) -> String {
-    let not_run = decision.not_run.iter().map(|follow_up| {
-        format!(
-            "follow-up {} is not run by this version; do it by hand",
-            shown(follow_up, LINE)
-        )
-    });
     let alerts = decision.alerts.iter().map(|alert| shown(alert, 3 * LINE));
     alerts
-        .chain(not_run)
         .map(|alert| format!("  {} {alert}\n", style.symbol(Symbol::Attention)))
         .collect()
+}
+
+/// What follows besides, and cannot be undone.
+pub(super) fn follow_ups(decision: &Decision, style: Style) -> String {
+    let lines = decision.follow_up.iter().map(|asked| {
+        let name = style.strong(asked.follow_up.word());
+        match &asked.withheld {
+            None => format!(
+                "  {} {name}  follows, and cannot be undone\n",
+                style.symbol(Symbol::Add)
+            ),
+            Some(withheld) => format!(
+                "  {} {name}  is not run: guard \"{}\": {}\n",
+                style.symbol(Symbol::Attention),
+                withheld.guard,
+                shown(&withheld.why, 3 * LINE)
+            ),
+        }
+    });
+    lines.collect()
 }
 
 /// One line that says what the plan comes to.

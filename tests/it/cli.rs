@@ -455,6 +455,8 @@ async fn a_containment_is_planned_confirmed_applied_told_and_undone() {
             .env("AWS_ENDPOINT_URL", &endpoint);
         command
             .env("AWS_REGION", "us-east-1")
+            // MiniStack knows nothing of GuardDuty.
+            .env("PORTCULLIS_DETECTOR_ID", "none")
             .env("PORTCULLIS_POLICY", "policy.yaml");
         command
             .env("AWS_ACCESS_KEY_ID", "test")

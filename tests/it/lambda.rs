@@ -333,6 +333,8 @@ impl Function {
                 ("AWS_SECRET_ACCESS_KEY", "test"),
                 ("AWS_ENDPOINT_URL", endpoint),
                 ("PORTCULLIS_MODE", mode),
+                // MiniStack knows nothing of GuardDuty; what is asked of it is tested with a stand-in that does.
+                ("PORTCULLIS_DETECTOR_ID", "none"),
                 ("PORTCULLIS_STORE", &format!("s3://{store}")),
                 (
                     "PORTCULLIS_ROLE_ARN",

@@ -10,7 +10,7 @@ use portcullis::finding::{Finding, Target};
 use portcullis::guard::Guard;
 use portcullis::policy::{Mode, Policy};
 use portcullis::record::PolicyRef;
-use portcullis::report::Explanation;
+use portcullis::report::{Explanation, investigation};
 use portcullis::settings::Settings;
 
 use crate::args::Explain;
@@ -86,6 +86,13 @@ fn explain(
     Explanation {
         finding: finding.clone(),
         target: target.clone(),
+        investigation: investigation(
+            finding,
+            target,
+            &classification,
+            &seen.enrichment,
+            facts.is_some(),
+        ),
         classification,
         policy: PolicyRef {
             name: policy.name.clone(),

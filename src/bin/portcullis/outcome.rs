@@ -28,6 +28,10 @@ pub(crate) fn outcome(summary: &Summary, style: Style) -> String {
             shown(withheld, LINE)
         );
     }
+    text += &report::follow_ups(&summary.followed_up, style);
+    for alert in &summary.alerts {
+        text += &format!("  {} {}\n", style.doubtful("!"), shown(alert, 3 * LINE));
+    }
     if let Some(id) = summary
         .id
         .as_deref()

@@ -149,7 +149,7 @@ pub(crate) async fn load(store: &Store, id: &str) -> Result<Account, Failure> {
             Failure::invalid(format!("{} cannot be read: {error}", store.place(&key)))
         })?),
     };
-    Ok(Account { record, result })
+    Ok(Account::new(record, result))
 }
 
 /// What a record's or a rollback's error means for the command.
