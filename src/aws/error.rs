@@ -170,6 +170,9 @@ fn advice(operation: &str, meaning: &Meaning, message: &Option<String>) -> &'sta
         Meaning::Denied | Meaning::Other if operation == "ArchiveFindings" => {
             "; only the GuardDuty administrator can archive, and members cannot: do it in the administrator's account"
         }
+        Meaning::Other if operation == "CreateSampleFindings" => {
+            "; GuardDuty may have no sample of one of the types: name others with --finding"
+        }
         Meaning::Other if operation == "CreateFilter" => {
             "; in an organization only the GuardDuty administrator can create suppression rules"
         }
