@@ -169,14 +169,17 @@ fn advice(operation: &str, meaning: &Meaning, message: &Option<String>) -> &'sta
         _ if says("Macie is not enabled") => {
             "; enable Macie in the bucket's account and Region, or ask for no discovery"
         }
+        Meaning::Denied if says("guardduty:") || says("macie2:") => {
+            "; check the role's permissions and control policies that hit it"
+        }
         Meaning::Denied | Meaning::Other if operation == "ArchiveFindings" => {
             "; only the GuardDuty administrator can archive, and members cannot: do it in the administrator's account"
         }
+        Meaning::Other if operation == "CreateSampleFindings" => {
+            "; GuardDuty may have no sample of one of the types: name others with --finding"
+        }
         Meaning::Other if operation == "CreateFilter" => {
             "; in an organization only the GuardDuty administrator can create suppression rules"
-        }
-        Meaning::Denied if says("guardduty:") || says("macie2:") => {
-            "; check the role's permissions and control policies that hit it"
         }
         Meaning::Denied => {
             "; check the role's permissions, the bucket's owner, and Deny statements or control policies that hit it"

@@ -28,6 +28,10 @@ const SAMPLE_TYPES: usize = 50;
 /// An account has at most 100 filters in a Region, and a page at least one.
 const FILTER_PAGES: usize = 100;
 
+/// Why a finding of another account may be missing.
+const ADMINISTRATOR: &str =
+    "other accounts' findings are only in the detector of their GuardDuty administrator";
+
 /// The finding as GuardDuty has it now. Answers within two seconds, whatever GuardDuty does.
 pub async fn reread(aws: &Aws, finding: &Finding) -> Reread {
     let until = Instant::now() + quick::BUDGET;
@@ -166,7 +170,12 @@ async fn get(aws: &Aws, finding: &Finding) -> Reread {
         }
     }
     match kept.take() {
-        Some(answer) => pick(&answer.body, finding, region),
+        Some(answer) => match pick(&answer.body, finding, region) {
+            Reread::Missing(why) if aws.own_account.as_ref() != Some(&finding.account) => {
+                Reread::Missing(format!("{why}; {ADMINISTRATOR}"))
+            }
+            reread => reread,
+        },
         None => Reread::Unknown("GetFindings: the answer had no body".to_owned()),
     }
 }

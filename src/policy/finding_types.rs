@@ -1,9 +1,9 @@
 //! The types of finding that this version knows.
 //!
-//! Only a lint reads the list. Types are open: one that is not here is handled like any other.
+//! Only a lint and the drill read the lists. Types are open: one that is not here is handled like any other.
 
-/// Every known type that concerns S3 or can name a bucket.
-pub(super) const FINDING_TYPES: &[&str] = &[
+/// The types that are about S3 alone and that GuardDuty finds by itself.
+pub const S3_FINDING_TYPES: &[&str] = &[
     // S3 protection and foundational detection.
     "Discovery:S3/AnomalousBehavior",
     "Discovery:S3/MaliciousIPCaller",
@@ -27,9 +27,19 @@ pub(super) const FINDING_TYPES: &[&str] = &[
     "UnauthorizedAccess:S3/TorIPCaller",
     // Malware.
     "Object:S3/MaliciousFile",
-    "Execution:S3/MaliciousFile!RecoveryPoint",
     // Attack sequences.
     "AttackSequence:S3/CompromisedData",
+];
+
+/// Every known type that concerns S3 or can name a bucket.
+pub(super) fn finding_types() -> impl Iterator<Item = &'static str> {
+    S3_FINDING_TYPES.iter().chain(OTHERS).copied()
+}
+
+const OTHERS: &[&str] = &[
+    // Backups.
+    "Execution:S3/MaliciousFile!RecoveryPoint",
+    // Attack sequences that can name a bucket.
     "AttackSequence:IAM/CompromisedCredentials",
     "AttackSequence:EKS/CompromisedCluster",
     "AttackSequence:ECS/CompromisedCluster",

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use super::conditions::{Conditions, Glob};
 use super::diagnostic::{Code, Report};
 use super::file::Placed;
-use super::finding_types::FINDING_TYPES;
+use super::finding_types::finding_types;
 use super::tree::{Place, nearest};
 use super::{Asked, Mode, Rule};
 use crate::measures::Disposition;
@@ -98,7 +98,7 @@ pub(super) fn expired(report: &mut Report<'_>, expires: &Placed<Date>, today: Da
 /// Types of finding are open, so that an unknown one is only a doubt.
 pub(super) fn unknown_finding_type(report: &mut Report<'_>, glob: &Glob, at: Place) {
     let written = glob.as_str();
-    if FINDING_TYPES.iter().any(|known| glob.matches(known)) {
+    if finding_types().any(|known| glob.matches(known)) {
         return;
     }
     let diagnostic = report.add(
@@ -106,7 +106,7 @@ pub(super) fn unknown_finding_type(report: &mut Report<'_>, glob: &Glob, at: Pla
         at,
         format!("\"{written}\" matches no type of finding that this version knows"),
     );
-    match nearest(written, FINDING_TYPES.iter().copied()) {
+    match nearest(written, finding_types()) {
         Some(meant) => diagnostic.help(format!("did you mean \"{meant}\"?")),
         None => diagnostic
             .help("patterns match the whole type, and case matters: \"Exfiltration:S3/*\""),

@@ -17,6 +17,7 @@ mod tree;
 
 pub use conditions::{Conditions, Fact, Glob, Match, Subject};
 pub use diagnostic::{Code, Diagnostic, Related, Severity, render};
+pub use finding_types::S3_FINDING_TYPES;
 pub use schema::schema;
 pub use selection::{Held, Selected, Skipped};
 

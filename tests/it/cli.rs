@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::stand_in;
 
-const VERBS: [&str; 12] = [
+const VERBS: [&str; 13] = [
     "init",
     "validate",
     "explain",
@@ -22,6 +22,7 @@ const VERBS: [&str; 12] = [
     "records",
     "show",
     "suppress",
+    "drill",
     "measures",
     "schema",
     "completions",

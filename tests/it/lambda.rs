@@ -221,15 +221,15 @@ rules:
 "#;
 
 /// A public bucket, a store bucket with a policy file, and the function.
-struct World {
+pub(crate) struct World {
     endpoint: String,
     bucket: String,
-    store: String,
-    function: Function,
+    pub(crate) store: String,
+    pub(crate) function: Function,
 }
 
 impl World {
-    async fn new(name: &str, mode: &str) -> Self {
+    pub(crate) async fn new(name: &str, mode: &str) -> Self {
         let endpoint = endpoint("ministack");
         let client = client(&endpoint);
         let bucket = unique_name(&format!("portcullis-{name}"));
@@ -277,7 +277,7 @@ async fn put_policy(endpoint: &str, store: &str, text: &str) {
 }
 
 /// A running function, and the Runtime API that it polls.
-struct Function {
+pub(crate) struct Function {
     process: Child,
     events: Sender<String>,
     answers: Receiver<Answer>,
@@ -285,14 +285,14 @@ struct Function {
 }
 
 #[derive(Debug)]
-struct Answer {
+pub(crate) struct Answer {
     path: String,
     body: Value,
 }
 
 impl Answer {
     #[track_caller]
-    fn response(&self) -> &Value {
+    pub(crate) fn response(&self) -> &Value {
         assert!(self.path.ends_with("/response"), "{self:?}");
         assert_eq!(self.body["version"], 1);
         &self.body
@@ -359,7 +359,7 @@ impl Function {
         }
     }
 
-    fn invoke(&self, event: &Value) -> Answer {
+    pub(crate) fn invoke(&self, event: &Value) -> Answer {
         self.events.send(event.to_string()).unwrap();
         self.answers
             .recv_timeout(Duration::from_secs(60))

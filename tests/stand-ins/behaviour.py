@@ -24,7 +24,7 @@ class Failed(Exception):
 
 
 NOT_OURS = "The request is rejected because the input detectorId is not owned by the current account."
-# "The maximum number of saved filters per Amazon Web Services account per Region is 100", says the model of CreateFilter.
+# For an account and Region, says the documentation of CreateFilter in the model.
 FILTERS = 100
 
 
@@ -53,7 +53,7 @@ def list_resource_profile_detections(account: Account, request: Input) -> Any:
     detections = macie(account).get("detections", {})
     name = request["resourceArn"].rpartition(":::")[2]
     if name not in detections:
-        raise Failed(404, "ResourceNotFoundException", "The request failed because the specified resource wasn't found.")
+        raise Failed(404, "ResourceNotFoundException", "The specified resource wasn't found.")
     return page("detections", detections[name], request.get("maxResults", 25), request.get("nextToken"))
 
 

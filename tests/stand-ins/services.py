@@ -2,9 +2,10 @@
 
     services.py --host HOST --port PORT
 
-No stand-in of others has Macie's buckets or GuardDuty's findings with a bucket in them. This one routes a request by the
-published model, validates it by the model (wire.py) and answers by it; what the operations do is in behaviour.py. It is no
-proof of what AWS does: only that our requests are such as the model allows, and that we understand what it can answer.
+No stand-in of others has Macie's buckets or GuardDuty's findings with a bucket in them. This one routes a request by
+the published model, validates it by the model (wire.py) and answers by it; what the operations do is in behaviour.py.
+It is no proof of what AWS does: only that our requests are such as the model allows, and that we understand what it
+can answer.
 
 A scenario is what one test sees, so that tests can run at the same time. A test puts it, and uses ENDPOINT/NAME as its
 endpoint:
@@ -12,11 +13,11 @@ endpoint:
     PUT /_scenario/NAME     {"accounts": [{...}, ...]}
     GET /_scenario/NAME     what came in, in order: operation, caller, region, input, status, refused, impossible
 
-An account is what a caller sees: {"caller": ACCESS KEY ID, "region": REGION, "macie": {"buckets": [], "detections": {NAME:
-[]}, "jobs": []}, "guardduty": {"detector": ID, "findings": [], "filters": []}, "errors": {OPERATION: ERROR}}. The first
-one counts whose caller and region, where it names them, are the request's; a caller may end in an asterisk. An error is
-{"status", "code", "message"}, or {"stall": SECONDS}; a list of them is used up one by one. Everything in it must be
-something that the model allows, unless the account says "unmodelled": true.
+An account is what a caller sees: {"caller": ACCESS KEY ID, "region": REGION, "macie": {"buckets": [], "detections":
+{NAME: []}, "jobs": []}, "guardduty": {"detector": ID, "findings": [], "filters": []}, "errors": {OPERATION: ERROR}}.
+The first one counts whose caller and region, where it names them, are the request's; a caller may end in an asterisk.
+An error is {"status", "code", "message"}, or {"stall": SECONDS}; a list of them is used up one by one. Everything in it
+must be something that the model allows, unless the account says "unmodelled": true.
 """
 
 import argparse

@@ -1,10 +1,12 @@
 //! The command line's words.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use jiff::SignedDuration;
 use portcullis::settings::SettingKind;
 
 const EXIT_CODES: &str = "\
@@ -90,6 +92,8 @@ pub(crate) enum Verb {
     Show(Show),
     /// Show or create the GuardDuty filter that hides authorized access like a finding's
     Suppress(Suppress),
+    /// Have GuardDuty make sample findings, and tell what the deployed function did with them
+    Drill(Drill),
     /// List what a rule can ask for
     Measures,
     /// Print the JSON Schema of the policy file
@@ -199,6 +203,21 @@ pub(crate) struct Suppress {
 }
 
 #[derive(Debug, Group)]
+pub(crate) struct Drill {
+    /// A type of finding to make a sample of; may be repeated [default: every one about S3]
+    #[arg(long, value_name = "TYPE", value_parser = finding_type)]
+    pub(crate) finding: Vec<String>,
+    /// How long to wait for the records of the samples. GuardDuty sends findings within minutes
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = wait)]
+    pub(crate) wait: Duration,
+    /// Don't ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+#[derive(Debug, Group)]
 pub(crate) struct Completions {
     /// Which shell
     pub(crate) shell: Shell,
@@ -258,6 +277,25 @@ pub(crate) struct PolicyArgs {
         hide_env_values = true
     )]
     pub(crate) policy: Option<String>,
+}
+
+/// The model's limits of a type.
+fn finding_type(text: &str) -> Result<String, String> {
+    match text.trim().is_empty() || text.len() > 100 {
+        true => {
+            Err("a type has 1 to 100 characters, such as Exfiltration:S3/MaliciousIPCaller".into())
+        }
+        false => Ok(text.to_owned()),
+    }
+}
+
+fn wait(text: &str) -> Result<Duration, String> {
+    let day = SignedDuration::from_hours(24);
+    let parsed: Option<SignedDuration> = text.parse().ok();
+    let possible = parsed.filter(|wait| wait.is_positive() && *wait <= day);
+    possible
+        .and_then(|wait| Duration::try_from(wait).ok())
+        .ok_or_else(|| "give a duration such as 90s, 10m or 1h, of a day at most".to_owned())
 }
 
 fn setting() -> impl TypedValueParser<Value = SettingKind> {

@@ -3,6 +3,7 @@
 mod apply;
 mod args;
 mod ask;
+mod drill;
 mod entry;
 mod exit;
 mod explain;
@@ -49,6 +50,7 @@ fn run(verb: Verb, out: &mut Out) -> Result<Exit, Failure> {
         Verb::Rollback(args) => on_runtime(rollback::run(&args, out)),
         Verb::Records(args) => on_runtime(records::list(&args, out)),
         Verb::Show(args) => on_runtime(records::show(&args, out)),
+        Verb::Drill(args) => on_runtime(drill::run(&args, out)),
         Verb::Suppress(args) => on_runtime(suppress::run(&args, out)),
     }
 }

@@ -107,7 +107,7 @@ pub(crate) async fn show(args: &Show, out: &mut Out) -> Result<Exit, Failure> {
 }
 
 /// The id in the key of a record; none for the key of a result.
-fn id(key: &str) -> Option<&str> {
+pub(crate) fn id(key: &str) -> Option<&str> {
     let id = key.strip_prefix(RECORDS)?.strip_suffix(".json")?;
     (!id.ends_with(".result")).then_some(id)
 }

@@ -14,7 +14,7 @@ use crate::out::Out;
 use crate::session::{self, Session, record_failure};
 
 pub(crate) async fn run(args: &Rollback, out: &mut Out) -> Result<Exit, Failure> {
-    let session = Session::open_for_rollback(&args.store, &args.roles).await?;
+    let session = Session::open_without_policy(&args.store, Some(&args.roles)).await?;
     let record = session::load(&session.store, &args.record).await?.record;
     if let Some(rollback) = &record.rollback {
         let message = format!(

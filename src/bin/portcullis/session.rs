@@ -22,7 +22,7 @@ pub(crate) const DEFAULT_STORE: &str = ".portcullis";
 
 /// What the verbs that reach AWS work with.
 pub(crate) struct Session {
-    aws: Aws,
+    pub(crate) aws: Aws,
     pub(crate) caller: Caller,
     pub(crate) store: Store,
     pub(crate) policy: Arc<Policy>,
@@ -44,12 +44,13 @@ impl Session {
         })
     }
 
-    /// The same for a rollback, which the record alone decides: a policy file that is not valid must not stand in its way.
-    pub(crate) async fn open_for_rollback(
+    /// The same where no policy decides: for a rollback, which rests on the record alone, and must not be stopped by a
+    /// policy file that is not valid.
+    pub(crate) async fn open_without_policy(
         store: &StoreArgs,
-        roles: &RoleArgs,
+        roles: Option<&RoleArgs>,
     ) -> Result<Self, Failure> {
-        let options = options(store, None, Some(roles))?;
+        let options = options(store, None, roles)?;
         let (config, caller) = connect(&options).await?;
         let store = options.open_store(&config);
         let aws = options.aws(config, &caller.own);

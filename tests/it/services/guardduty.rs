@@ -89,8 +89,17 @@ async fn a_finding_that_guardduty_does_not_have_is_missing() {
     };
     assert_eq!(
         why,
-        format!("GuardDuty in {REGION} does not have the finding {ID} of account {MEMBER}")
+        format!(
+            "GuardDuty in {REGION} does not have the finding {ID} of account {MEMBER}; \
+             other accounts' findings are only in the detector of their GuardDuty administrator"
+        )
     );
+    let mut own = event(&detail());
+    own.account = ACCOUNT.to_owned();
+    let Reread::Missing(why) = reread(&scenario.aws(), &own).await else {
+        panic!("GuardDuty does not have it");
+    };
+    assert!(why.ends_with(ACCOUNT), "{why}");
 
     // The id of a finding that has nothing to do with S3, in an event that says otherwise.
     let mut other = detail();
@@ -264,6 +273,22 @@ async fn a_member_that_archives_is_told_who_can() {
     );
     assert!(
         text.ends_with("only the GuardDuty administrator can archive, and members cannot: do it in the administrator's account"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_archive_is_told_of_its_permissions() {
+    let scenario = Scenario::of(json!({
+        "guardduty": {"detector": DETECTOR, "findings": [detail()]},
+        "errors": {"ArchiveFindings": denied("guardduty:ArchiveFindings")},
+    }));
+    let error = archive(&scenario.aws(), &event(&detail()))
+        .await
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.ends_with("check the role's permissions and control policies that hit it"),
         "{text}"
     );
 }
