@@ -148,7 +148,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(400, {"message": f"the scenario is impossible: {error!r}"})
 
     def serve(self, scenario: Scenario, path: str, query: str, body: bytes) -> None:
-        entry: dict[str, Any] = {"request": f"{self.command} {path}"}
+        entry: dict[str, Any] = {"request": f"{self.command} {path}", "at": time.time()}
         stalled = 0.0
         with scenario.lock:
             scenario.log.append(entry)

@@ -94,30 +94,23 @@ impl Scenario {
     }
 
     /// The same with STS at MiniStack, which lets nobody assume a role that does not trust them.
-    #[expect(
-        deprecated,
-        reason = "the new home of these types is a crate of the SDK's own"
-    )]
     async fn aws_with_sts(&self, options: AwsOptions) -> Aws {
-        use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
         let sts = stand_in::endpoint("ministack");
-        let file = format!(
-            "[default]\nservices = ours\nendpoint_url = {}\n[services ours]\nsts =\n  endpoint_url = {sts}\n",
+        let profile = format!(
+            "endpoint_url = {}\nservices = ours\n[services ours]\nsts =\n  endpoint_url = {sts}\n",
             self.url()
         );
-        let files = ProfileFiles::builder()
-            .with_contents(ProfileFileKind::Config, file)
-            .build();
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .profile_files(files)
-            .region(Region::from_static(REGION))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
-                "test", "test", None, None, "test",
-            )))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .load()
-            .await;
-        Aws::new(config, options)
+        aws_of(profile, options).await
+    }
+
+    /// The same for a bucket that is elsewhere: Macie and GuardDuty are this scenario, and all else is at `endpoint`.
+    pub(crate) async fn aws_beside(&self, endpoint: &str, options: AwsOptions) -> Aws {
+        let url = self.url();
+        let profile = format!(
+            "endpoint_url = {endpoint}\nservices = ours\n[services ours]\n\
+             guardduty =\n  endpoint_url = {url}\nmacie2 =\n  endpoint_url = {url}\n"
+        );
+        aws_of(profile, options).await
     }
 
     /// One request without the SDK, signed as far as the stand-in looks.
@@ -165,8 +158,30 @@ impl Drop for Scenario {
     }
 }
 
+/// AWS by a profile, which alone can give each service an endpoint of its own.
+#[expect(
+    deprecated,
+    reason = "the new home of these types is a crate of the SDK's own"
+)]
+async fn aws_of(profile: String, options: AwsOptions) -> Aws {
+    use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
+    let files = ProfileFiles::builder()
+        .with_contents(ProfileFileKind::Config, format!("[default]\n{profile}"))
+        .build();
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .profile_files(files)
+        .region(Region::from_static(REGION))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+            "test", "test", None, None, "test",
+        )))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .load()
+        .await;
+    Aws::new(config, options)
+}
+
 /// An answer that any service gives to a role without the permission.
-fn denied(action: &str) -> Value {
+pub(crate) fn denied(action: &str) -> Value {
     json!({
         "status": 403,
         "code": "AccessDeniedException",

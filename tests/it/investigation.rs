@@ -1,0 +1,459 @@
+//! What GuardDuty and Macie say while a bucket is contained: the engine over HTTP, with the bucket in a stand-in that
+//! enforces policies, and both services in ours.
+
+use std::sync::{Arc, Mutex};
+
+use portcullis::aws::AwsOptions;
+use portcullis::classification::Sensitivity;
+use portcullis::engine::Report;
+use portcullis::finding::Finding;
+use portcullis::guard::Guard;
+use portcullis::policy::{self, FollowUp, Mode};
+use portcullis::record::{FollowUpStatus, Outcome};
+use serde_json::{Value, json};
+
+use crate::services::{Scenario, denied};
+use crate::stand_in::{ACCOUNT, Verdict, policy_text};
+use crate::world::{World, guards};
+
+const DETECTOR: &str = "12abc34d567e8fa901bc2d34e56789f0";
+const ACTOR: &str = "AROAEXAMPLEFIRST0001:alice";
+const ADDRESS: &str = "198.51.100.7";
+
+#[tokio::test]
+async fn a_finding_that_guardduty_has_is_acted_on() {
+    let world = Told::new("told", DENY, |finding, _| having(vec![finding])).await;
+    let report = world.respond().await;
+    assert_eq!(report.summary.outcome, Outcome::Contained, "{report:?}");
+    assert_eq!(standing(&report), "confirmed");
+    assert_eq!(report.summary.alerts, Vec::<String>::new());
+    assert_eq!(world.scenario.inputs("GetFindings").len(), 1);
+}
+
+/// A forged event, by whoever may invoke the function.
+#[tokio::test]
+async fn a_finding_that_guardduty_does_not_have_changes_nothing() {
+    let world = Told::new("forged", DENY, |_, _| having(Vec::new())).await;
+    let before = world.policy().await;
+    let report = world.respond().await;
+    assert_eq!(
+        (report.summary.outcome, guards(&report)),
+        (Outcome::Withheld, vec![Guard::UnverifiedFinding])
+    );
+    let why = report.summary.reason.unwrap();
+    assert!(why.contains("does not have the finding"), "{why}");
+    assert_eq!(world.policy().await, before);
+    // An event may be faster than GuardDuty's index, so that it was asked twice.
+    assert_eq!(world.scenario.inputs("GetFindings").len(), 2);
+}
+
+/// Another account's finding may be in a detector that we do not have; only a detector that somebody named is known to be
+/// the administrator's.
+#[tokio::test]
+async fn a_detector_that_may_not_be_the_administrators_proves_nothing() {
+    for (detector, outcome) in [
+        (None, Outcome::Contained),
+        (Some(DETECTOR.to_owned()), Outcome::Withheld),
+    ] {
+        let mut world = Told::new("member", DENY, |_, _| having(Vec::new())).await;
+        world.finding.account = "222222222222".to_owned();
+        let options = AwsOptions {
+            detector,
+            ..options()
+        };
+        let endpoint = world.world.proxy.url.clone();
+        world.world.aws = world.scenario.aws_beside(&endpoint, options).await;
+        let report = world.respond().await;
+        assert_eq!(report.summary.outcome, outcome, "{report:?}");
+        if outcome == Outcome::Contained {
+            let [alert] = report.summary.alerts.as_slice() else {
+                panic!("{:?}", report.summary.alerts)
+            };
+            assert!(alert.contains("administrator"), "{alert}");
+        }
+    }
+}
+
+/// An update that has not reached us yet names another actor: it is that one who is denied.
+#[tokio::test]
+async fn the_newest_state_of_a_finding_counts() {
+    let world = Told::new("newer", DENY, |mut finding, _| {
+        finding["updatedAt"] = json!("2026-12-01T00:00:00Z");
+        finding["resource"]["accessKeyDetails"]["principalId"] =
+            json!("AROAEXAMPLESECOND002:mallory");
+        having(vec![finding])
+    })
+    .await;
+    let report = world.respond().await;
+    assert_eq!(report.summary.outcome, Outcome::Contained, "{report:?}");
+    let policy = world.policy().await;
+    assert!(policy.contains("AROAEXAMPLESECOND002:*"), "{policy}");
+    assert!(!policy.contains("AROAEXAMPLEFIRST0001"), "{policy}");
+    let record = report.record.unwrap();
+    assert_eq!(
+        record.finding.updated_at,
+        Some("2026-12-01T00:00:00Z".parse().unwrap())
+    );
+}
+
+#[tokio::test]
+async fn a_finding_that_was_archived_since_is_left_alone() {
+    let world = Told::new("archived", DENY, |mut finding, _| {
+        finding["service"]["archived"] = json!(true);
+        having(vec![finding])
+    })
+    .await;
+    let before = world.policy().await;
+    let report = world.respond().await;
+    assert_eq!(
+        (report.summary.outcome, guards(&report)),
+        (Outcome::Withheld, vec![Guard::ArchivedFinding])
+    );
+    assert_eq!(world.policy().await, before);
+}
+
+/// Whatever keeps GuardDuty from answering must not keep a bucket open.
+#[tokio::test]
+async fn a_guardduty_that_does_not_answer_fails_no_containment() {
+    let refusals = [
+        (
+            "a foreign detector",
+            json!({
+                "status": 400,
+                "code": "BadRequestException",
+                "message": "The request is rejected because the input detectorId is not owned by the current account.",
+            }),
+        ),
+        ("denied", denied("guardduty:GetFindings")),
+        (
+            "throttled",
+            json!({"status": 429, "code": "ThrottlingException", "message": "Rate exceeded"}),
+        ),
+        (
+            "broken",
+            json!({"status": 500, "code": "InternalServerErrorException", "message": "Internal"}),
+        ),
+        ("too late", json!({"stall": 30})),
+    ];
+    for (name, refusal) in refusals {
+        let world = Told::new("silent", DENY, |_, _| {
+            json!({"guardduty": {"detector": DETECTOR, "findings": []}, "errors": {"GetFindings": refusal}})
+        })
+        .await;
+        let report = world.respond().await;
+        assert_eq!(report.summary.outcome, Outcome::Contained, "{name}");
+        assert_eq!(standing(&report), "unknown", "{name}");
+        let alert = report.summary.alerts.join("; ");
+        assert!(alert.contains("GetFindings"), "{name}: {alert}");
+    }
+}
+
+#[tokio::test]
+async fn a_rule_decides_by_what_macie_says() {
+    let rules = r"  - id: sensitive
+    when: { sensitivity: sensitive }
+    measures: [isolate]
+  - id: unknown
+    when: { sensitivity: unknown }
+    measures: [deny-actor]
+  - id: others
+    measures: []
+";
+    for (score, rule, sensitivity) in [
+        (json!(93), "sensitive", Sensitivity::Sensitive),
+        (json!(12), "others", Sensitivity::NotSensitive),
+        (json!(50), "unknown", Sensitivity::Unknown),
+        (Value::Null, "unknown", Sensitivity::Unknown),
+    ] {
+        let world = Told::new("macie", rules, |finding, bucket| {
+            json!({
+                "guardduty": {"detector": DETECTOR, "findings": [finding]},
+                "macie": {
+                    "buckets": [{"bucketName": bucket, "accountId": ACCOUNT, "sensitivityScore": score}],
+                    "detections": {bucket: [{"name": "NAME", "type": "MANAGED", "count": 4}]},
+                },
+            })
+        })
+        .await;
+        let report = world.respond().await;
+        assert_eq!(report.summary.rule.as_deref(), Some(rule), "{score}");
+        assert_eq!(
+            report.summary.sensitivity.unwrap().is,
+            sensitivity,
+            "{score}"
+        );
+    }
+}
+
+/// The Deny could cost Macie its view, and nobody waits for Macie: its answer is in the result.
+#[tokio::test]
+async fn macie_is_asked_before_the_deny_and_not_waited_for() {
+    let denied_at = Arc::new(Mutex::new(None));
+    let at = Arc::clone(&denied_at);
+    let judge = move |request: &str| {
+        if request.starts_with("PUT") && request.ends_with("?policy") {
+            let now = jiff::Timestamp::now().as_millisecond();
+            at.lock().unwrap().get_or_insert(now);
+        }
+        Verdict::Pass
+    };
+    let world = Told::judged("beside", DENY, judge, |finding, bucket| {
+        json!({
+            "guardduty": {"detector": DETECTOR, "findings": [finding]},
+            "macie": {"buckets": [{"bucketName": bucket, "accountId": ACCOUNT, "sensitivityScore": 77}], "detections": {}},
+            "errors": {"DescribeBuckets": {"stall": 0.4}},
+        })
+    })
+    .await;
+    let report = world.respond().await;
+    assert_eq!(report.summary.outcome, Outcome::Contained, "{report:?}");
+    assert_eq!(report.record.as_ref().unwrap().enrichment.macie, None);
+    let told = report.result.unwrap().sensitivity.unwrap();
+    assert_eq!(told.is, Sensitivity::Sensitive, "{}", told.because);
+    let log = world.scenario.log();
+    let asked = log
+        .iter()
+        .find(|entry| entry["operation"] == "DescribeBuckets");
+    let asked_at = asked.unwrap()["at"].as_f64().unwrap() * 1000.0;
+    let denied_at = denied_at.lock().unwrap().unwrap();
+    assert!(asked_at < denied_at as f64, "{asked_at} {denied_at}");
+}
+
+#[tokio::test]
+async fn a_macie_that_does_not_answer_fails_no_containment() {
+    for (name, refusal, says) in [
+        (
+            "off",
+            json!({"status": 403, "code": "AccessDeniedException", "message": "Macie is not enabled."}),
+            "enable-macie",
+        ),
+        (
+            "off, as seen",
+            json!({"status": 401, "code": "AccessDeniedException", "message": "Macie is not enabled."}),
+            "enable-macie",
+        ),
+        ("denied", denied("macie2:DescribeBuckets"), "check the role"),
+        (
+            "throttled",
+            json!({"status": 429, "code": "ThrottlingException", "message": "Rate exceeded"}),
+            "ThrottlingException",
+        ),
+        ("too late", json!({"stall": 30}), "in time"),
+    ] {
+        let world = Told::new("quiet", DENY, |finding, _| {
+            json!({
+                "guardduty": {"detector": DETECTOR, "findings": [finding]},
+                "macie": {"buckets": [], "detections": {}},
+                "errors": {"DescribeBuckets": refusal},
+            })
+        })
+        .await;
+        let report = world.respond().await;
+        assert_eq!(report.summary.outcome, Outcome::Contained, "{name}");
+        let told = report.summary.sensitivity.unwrap();
+        assert_eq!(told.is, Sensitivity::Unknown, "{name}");
+        assert!(told.because.contains(says), "{name}: {}", told.because);
+    }
+}
+
+const FOLLOW_UPS: &str = r"  - id: contain
+    measures: [deny-actor]
+    follow-up: [discover-sensitive-data, archive-finding, mark-useful]
+";
+
+#[tokio::test]
+async fn follow_ups_are_run_once_the_bucket_is_contained() {
+    let world = Told::new("follow", FOLLOW_UPS, |finding, bucket| {
+        json!({
+            "guardduty": {"detector": DETECTOR, "findings": [finding]},
+            "macie": {"buckets": [{"bucketName": bucket, "accountId": ACCOUNT}], "detections": {}},
+        })
+    })
+    .await;
+    let report = world.respond().await;
+    assert_eq!(report.summary.outcome, Outcome::Contained, "{report:?}");
+    assert_eq!(
+        followed(&report),
+        [
+            (FollowUp::DiscoverSensitiveData, FollowUpStatus::Done),
+            (FollowUp::ArchiveFinding, FollowUpStatus::Done),
+            (FollowUp::MarkUseful, FollowUpStatus::Done),
+        ]
+    );
+    let log = world.scenario.operations();
+    assert!(
+        log.contains(&"CreateClassificationJob".to_owned()),
+        "{log:?}"
+    );
+    let archived = world.scenario.inputs("ArchiveFindings");
+    assert_eq!(archived[0]["FindingIds"], json!([world.finding.id]));
+    let told = world.scenario.inputs("UpdateFindingsFeedback");
+    assert_eq!(told[0]["Feedback"], "USEFUL");
+
+    // A second delivery, as the event was: the job is not started again.
+    let again = world.respond().await;
+    assert_eq!(
+        again.summary.outcome,
+        Outcome::Withheld,
+        "it is archived now"
+    );
+    assert_eq!(world.scenario.inputs("CreateClassificationJob").len(), 1);
+}
+
+/// A member may not archive, and Macie may be off: what was contained stays contained, and the account says what was not done.
+#[tokio::test]
+async fn a_follow_up_that_fails_is_told_and_fails_nothing() {
+    let world = Told::new("fails", FOLLOW_UPS, |finding, _| {
+        let off = json!({"status": 403, "code": "AccessDeniedException", "message": "Macie is not enabled."});
+        json!({
+            "guardduty": {"detector": DETECTOR, "findings": [finding]},
+            "errors": {
+                "DescribeBuckets": off,
+                "ListClassificationJobs": off,
+                "ArchiveFindings": denied("guardduty:ArchiveFindings"),
+            },
+        })
+    })
+    .await;
+    let report = world.respond().await;
+    assert_eq!(report.summary.outcome, Outcome::Contained, "{report:?}");
+    assert!(!report.fails_the_invocation());
+    assert_eq!(
+        followed(&report),
+        [
+            (FollowUp::DiscoverSensitiveData, FollowUpStatus::Failed),
+            (FollowUp::ArchiveFinding, FollowUpStatus::Failed),
+            (FollowUp::MarkUseful, FollowUpStatus::Done),
+        ]
+    );
+    let why = &report.summary.followed_up[0].detail;
+    assert!(why.contains("Macie is not enabled"), "{why}");
+}
+
+#[tokio::test]
+async fn an_observing_deployment_follows_nothing_up() {
+    let mut world = Told::new("observed", FOLLOW_UPS, |finding, _| having(vec![finding])).await;
+    world.world.stack_mode = Mode::Observe;
+    let report = world.respond().await;
+    assert_eq!(report.summary.outcome, Outcome::Withheld);
+    assert_eq!(
+        followed(&report),
+        [
+            (FollowUp::DiscoverSensitiveData, FollowUpStatus::Withheld),
+            (FollowUp::ArchiveFinding, FollowUpStatus::Withheld),
+            (FollowUp::MarkUseful, FollowUpStatus::Withheld),
+        ]
+    );
+    let log = world.scenario.operations();
+    let asked = ["GetFindings", "DescribeBuckets", "ListDetectors"];
+    assert!(
+        log.iter().all(|name| asked.contains(&name.as_str())),
+        "{log:?}"
+    );
+}
+
+/// Nobody is asked about a sample: nothing is done about it.
+#[tokio::test]
+async fn a_sample_is_asked_about_nowhere() {
+    let mut world = Told::new("sample", DENY, |finding, _| having(vec![finding])).await;
+    world.finding.sample = true;
+    let report = world.respond().await;
+    assert_eq!(guards(&report), [Guard::SampleFinding]);
+    assert_eq!(world.scenario.operations(), Vec::<String>::new());
+}
+
+const DENY: &str = "  - id: contain\n    measures: [deny-actor]\n";
+
+/// A world in which Macie and GuardDuty have a say.
+struct Told {
+    world: World,
+    scenario: Scenario,
+    finding: Finding,
+}
+
+impl Told {
+    /// `account` says what Macie and GuardDuty have, given the finding as GuardDuty would return it and the bucket's name.
+    async fn new(name: &str, rules: &str, account: impl FnOnce(Value, &str) -> Value) -> Self {
+        Self::judged(name, rules, |_| Verdict::Pass, account).await
+    }
+
+    async fn judged(
+        name: &str,
+        rules: &str,
+        judge: impl Fn(&str) -> Verdict + Send + Sync + 'static,
+        account: impl FnOnce(Value, &str) -> Value,
+    ) -> Self {
+        let mut world = World::new(name, judge).await;
+        let text = format!(
+            "version: 1\nmode: enforce\nbreak-glass: [\"arn:aws:iam::*:role/SecurityBreakGlass\"]\nrules:\n{rules}"
+        );
+        let loaded = policy::load("policy.yaml", &text, jiff::civil::date(2026, 3, 1));
+        world.policy = loaded
+            .policy
+            .unwrap_or_else(|| panic!("{}", policy::render(&loaded.diagnostics, &text, false)));
+        let finding = world.stolen(ACTOR, ADDRESS);
+        let scenario = Scenario::of(account(detail(&finding, &world.bucket), &world.bucket));
+        world.aws = scenario.aws_beside(&world.proxy.url, options()).await;
+        Self {
+            world,
+            scenario,
+            finding,
+        }
+    }
+
+    async fn respond(&self) -> Report {
+        self.world.respond(&self.finding).await
+    }
+
+    async fn policy(&self) -> String {
+        let text = policy_text(&self.world.client, &self.world.bucket).await;
+        text.unwrap_or_default()
+    }
+}
+
+fn options() -> AwsOptions {
+    AwsOptions {
+        own_account: Some(ACCOUNT.to_owned()),
+        verify_findings: true,
+        ..AwsOptions::default()
+    }
+}
+
+fn having(findings: Vec<Value>) -> Value {
+    json!({
+        "guardduty": {"detector": DETECTOR, "findings": findings},
+        "macie": {"buckets": [], "detections": {}},
+    })
+}
+
+/// The finding as GuardDuty returns it: the event's detail, for this account and bucket.
+fn detail(finding: &Finding, bucket: &str) -> Value {
+    let event = include_str!("../../events/exfiltration-anomalous.json");
+    let mut event: Value = serde_json::from_str(event).unwrap();
+    let mut detail = event["detail"].take();
+    detail["id"] = json!(finding.id);
+    detail["accountId"] = json!(finding.account);
+    // What events carry and the published model does not know.
+    let key = detail["resource"]["accessKeyDetails"].as_object_mut();
+    key.unwrap().remove("userIdentity");
+    detail["service"]["additionalInfo"] = json!({"type": "default", "value": "{}"});
+    detail["resource"]["accessKeyDetails"]["principalId"] = json!(ACTOR);
+    let mut details = detail["resource"]["s3BucketDetails"][0].take();
+    details["name"] = json!(bucket);
+    details["arn"] = json!(format!("arn:aws:s3:::{bucket}"));
+    detail["resource"]["s3BucketDetails"] = json!([details]);
+    detail
+}
+
+fn standing(report: &Report) -> &'static str {
+    let record = report.record.as_ref().unwrap();
+    let check = record.enrichment.guardduty.as_ref();
+    check.map_or("not asked", |check| check.is.word())
+}
+
+fn followed(report: &Report) -> Vec<(FollowUp, FollowUpStatus)> {
+    let results = report.summary.followed_up.iter();
+    results
+        .map(|result| (result.follow_up, result.status))
+        .collect()
+}
