@@ -111,7 +111,8 @@ fn by_policy(
         .filter(|statement| statement.is_public())
         .map(|statement| {
             let sid = statement.sid().unwrap_or("without a Sid");
-            format!("statement {sid} of the bucket policy admits everybody")
+            let actions = statement.actions_in_short();
+            format!("statement {sid} of the bucket policy admits everybody to {actions}")
         })
         .collect();
     // S3's own word counts where our reading of a statement is too kind.
@@ -128,8 +129,8 @@ fn by_policy(
     .filter(|_| !public.is_empty());
     let named = named(statements, &bucket.account)
         .into_iter()
-        .map(|principal| {
-            let how = format!("the bucket policy admits {principal}");
+        .map(|(principal, actions)| {
+            let how = format!("the bucket policy admits {principal} to {actions}");
             (Exposure::CrossAccount, how)
         });
     let public = public.into_iter().map(|how| (Exposure::Public, how));
@@ -191,40 +192,44 @@ fn by_access_points(
             .as_ref()
             .map(PolicyDocument::statements)
             .unwrap_or_default();
-        let public = statements.iter().any(Statement::is_public);
+        let public = statements.iter().find(|statement| statement.is_public());
         let vpc = point
             .vpc
             .as_ref()
             .map(|vpc| format!("access from {vpc} alone"));
-        let everybody = public.then(|| (Exposure::Public, "everybody".to_owned()));
+        let closed_by = vpc.or(restricted.clone().filter(|_| public.is_some()));
+        let everybody = public.map(|statement| {
+            let who = ("everybody".to_owned(), statement.actions_in_short());
+            (Exposure::Public, who)
+        });
         let named = named(statements, &bucket.account)
             .into_iter()
-            .map(|principal| (Exposure::CrossAccount, principal));
-        openings.extend(
-            everybody
-                .into_iter()
-                .chain(named)
-                .map(|(exposure, who)| Opening {
-                    setting: SettingKind::AccessPointPolicies,
-                    exposure,
-                    how: format!("the policy of access point {name} admits {who}"),
-                    closed_by: vpc.clone().or(restricted.clone().filter(|_| public)),
-                }),
-        );
+            .map(|who| (Exposure::CrossAccount, who));
+        let admitted = everybody.into_iter().chain(named);
+        openings.extend(admitted.map(|(exposure, (who, actions))| Opening {
+            setting: SettingKind::AccessPointPolicies,
+            exposure,
+            how: format!("the policy of access point {name} admits {who} to {actions}"),
+            closed_by: closed_by.clone(),
+        }));
     }
 }
 
-/// The principals of other accounts that statements name, each once. AWS's own are not meant.
-fn named(statements: &[Statement], account: &str) -> Vec<String> {
+/// The principals of other accounts that statements name, each once, and what the first statement lets them do. AWS's own
+/// are not meant.
+fn named(statements: &[Statement], account: &str) -> Vec<(String, String)> {
+    let mut named: Vec<(String, String)> = Vec::new();
     let allows = statements
         .iter()
         .filter(|statement| statement.effect() == "Allow" && !statement.is_public());
-    let principals = allows.flat_map(|statement| statement.aws_principals());
-    let mut named: Vec<String> = principals
-        .filter(|principal| !is_of(principal, account) && !is_of_aws(principal))
-        .map(str::to_owned)
-        .collect();
-    named.dedup();
+    for statement in allows {
+        for principal in statement.aws_principals() {
+            let known = named.iter().any(|(other, _)| other == principal);
+            if !known && !is_of(principal, account) && !is_of_aws(principal) {
+                named.push((principal.to_owned(), statement.actions_in_short()));
+            }
+        }
+    }
     named
 }
 

@@ -108,9 +108,9 @@ pub fn explanation(explanation: &Explanation, is_next: bool, style: Style) -> St
                 + &header::target(finding, target, style)
                 + &objects(target, style)
         }
-        false => incident(finding, target, style),
+        false => incident(finding, target, investigation, style),
     };
-    text += &format!("\n{}\n\n", investigation.summary);
+    text.push('\n');
     text += &meaning(classification, investigation, style);
     text += &format!("\n{}", decided(decision, style));
     let arn = header::bucket_arn(finding, target);
@@ -167,8 +167,8 @@ pub fn account(account: &Account, style: Style) -> String {
         &format!("{asked_by} (portcullis {})", shown(program, 32)),
         style,
     );
-    text += &incident(finding, target, style);
-    text += &format!("\n{}\n\n", account.investigation.summary);
+    text += &incident(finding, target, &account.investigation, style);
+    text.push('\n');
     text += &meaning(classification, &account.investigation, style);
 
     if let Some(rollback) = rollback {

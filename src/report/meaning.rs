@@ -22,7 +22,7 @@ pub(super) fn meaning(
         evidence,
         uses,
         exposure,
-        openings: _,
+        openings,
         sensitivity,
     } = classification;
     let reasoned = |word: String, because: &str| format!("{word} ({})", shown(because, 3 * LINE));
@@ -62,10 +62,12 @@ pub(super) fn meaning(
             &strong(exposure.is.word(), &exposure.because),
             style,
         );
-        // One opening is what the verdict says already.
-        if investigation.openings.len() > 1 {
-            text += &some("", investigation.openings.iter().cloned(), style);
-        }
+        // What the verdict rests on has been said.
+        let others = openings
+            .iter()
+            .zip(&investigation.openings)
+            .filter(|(opening, _)| !exposure.because.contains(&opening.how));
+        text += &some("", others.map(|(_, told)| told.clone()), style);
     }
     text += &line(
         "Way in",

@@ -3,15 +3,21 @@
 //! What is not known is said to be unknown; a blank would read as "none".
 
 use super::header::{self, line};
-use super::{LINE, Style, shown};
+use super::{Investigation, LINE, Style, shown};
 use crate::finding::{Actor, Call, Finding, Object, Remote, Target};
 
 /// Items of a list that are written out before the rest is counted.
 const LISTED: usize = 5;
 
-/// What GuardDuty says: the target, who, what, from where and when.
-pub(super) fn incident(finding: &Finding, target: &Target, style: Style) -> String {
+/// What GuardDuty says: the target and what happened to it; then who, what, from where and when.
+pub(super) fn incident(
+    finding: &Finding,
+    target: &Target,
+    investigation: &Investigation,
+    style: Style,
+) -> String {
     let mut text = header::finding(finding, style) + &header::target(finding, target, style);
+    text += &format!("\n{}\n\n", investigation.summary);
     if let Some(title) = &finding.title {
         text += &line("Title", &shown(title, 2 * LINE), style);
     }

@@ -216,6 +216,22 @@ impl Statement {
         }
     }
 
+    /// Its actions in a few words: `s3:GetObject, s3:ListBucket and 2 more`.
+    pub fn actions_in_short(&self) -> String {
+        const NAMED: usize = 3;
+        let (element, all_but) = match self.value.get("NotAction") {
+            Some(_) => ("NotAction", "all but "),
+            None => ("Action", ""),
+        };
+        let actions = self.list(element);
+        let named = actions.iter().take(NAMED).copied().collect::<Vec<_>>();
+        let more = match actions.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("{all_but}{}{more}", named.join(", "))
+    }
+
     /// The principals named in `Principal.AWS`.
     pub fn aws_principals(&self) -> Vec<&str> {
         self.principals_in("Principal")

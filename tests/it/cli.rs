@@ -197,6 +197,68 @@ fn explain_with_facts_shows_what_would_change() {
     assert_eq!(stdout(&ends(folder.run(&args), 0)), text);
 }
 
+/// With all that can be read and asked, the write-up ends with what nobody can tell from here; and JSON carries the same.
+#[test]
+fn explain_with_everything_known_is_a_write_up() {
+    let folder = Folder::new();
+    folder.write("policy.yaml", CONTAINING);
+    let xml = |text: &str| json!({ "present": { "xml": { "text": text } } });
+    let partner = json!({"Version": "2012-10-17", "Statement": [
+        {"Sid": "Partner", "Effect": "Allow", "Principal": {"AWS": "444455556666"}, "Action": ["s3:GetObject", "s3:PutObject"], "Resource": "arn:aws:s3:::amzn-s3-demo-bucket-shared/*"},
+        {"Sid": "Distribution", "Effect": "Allow", "Principal": {"Service": "cloudfront.amazonaws.com"}, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::amzn-s3-demo-bucket-shared/*", "Condition": {"StringEquals": {"aws:SourceArn": "arn:aws:cloudfront::111122223333:distribution/EDFDVBD6EXAMPLE"}}},
+    ]});
+    let mut before = public_bucket();
+    before["bucket-policy"] = json!({ "present": { "bucket-policy": partner.to_string() } });
+    before["policy-status"] = xml("<PolicyStatus><IsPublic>FALSE</IsPublic></PolicyStatus>");
+    before["public-access-block"] = json!({ "present": { "public-access-block": {
+        "block-public-acls": false, "ignore-public-acls": true, "block-public-policy": false, "restrict-public-buckets": false,
+    } } });
+    before["account-public-access-block"] = json!("absent");
+    before["replication"] = json!("absent");
+    before["website"] = json!("absent");
+    before["access-point-policies"] = json!({ "present": { "access-point-policies": {} } });
+    let record = json!({ "before": before, "enrichment": {
+        "macie": { "bucket": { "score": 91, "monitored": true, "detections": [
+            { "name": "CREDIT_CARD_NUMBER", "count": 310 }, { "name": "NAME", "count": 42 },
+        ] } },
+        "guardduty": { "is": "confirmed", "because": "GuardDuty has the finding as the event tells it" },
+    } });
+    folder.write("record.json", &record.to_string());
+    let event = event("cross-account");
+    let args = [
+        "explain",
+        &event,
+        "--policy",
+        "policy.yaml",
+        "--facts",
+        "record.json",
+    ];
+    let text = stdout(&ends(folder.run(&args), 0));
+    golden("explain-everything-known", &text);
+    let json = stdout(&ends(
+        folder.run(&[args.as_slice(), &["--output", "json"]].concat()),
+        0,
+    ));
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let investigation = &json["results"][0]["explanation"]["investigation"];
+    for told in ["summary", "openings", "unknown"] {
+        let items = match &investigation[told] {
+            Value::Array(items) => items.clone(),
+            item => vec![item.clone()],
+        };
+        assert!(!items.is_empty(), "{told}");
+        for item in items {
+            let item = item.as_str().unwrap();
+            let (how, _) = item.split_once(", closed by").unwrap_or((item, ""));
+            let how = how
+                .split_once(": ")
+                .filter(|_| told == "openings")
+                .map_or(how, |(_, how)| how);
+            assert!(text.contains(how), "{item:?} is not in {text}");
+        }
+    }
+}
+
 #[test]
 fn untrusted_text_cannot_move_the_cursor() {
     let raw = fs::read_to_string(event("exfiltration-anomalous")).unwrap();
