@@ -244,6 +244,7 @@ fn unknown(
                 | ActorKind::AssumedRole
                 | ActorKind::FederatedUser
                 | ActorKind::Root
+                | ActorKind::ExternalAccount
         )
     });
     if identity {
