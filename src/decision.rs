@@ -14,7 +14,7 @@ use crate::classification::{
 use crate::enrichment::{Enrichment, Standing};
 use crate::finding::{Bucket, Finding, Target, UserType};
 use crate::guard::Guard;
-use crate::measures::{Context, Stop};
+use crate::measures::{Context, Measure, Stop};
 use crate::plan::Plan;
 use crate::policy::{Asked, Fact, FollowUp, Held, Mode, Policy, Rule, Skipped, Subject, Withhold};
 use crate::settings::{SettingKind, Settings};
@@ -176,6 +176,7 @@ pub fn decide(situation: &Situation) -> (Classification, Decision) {
         finding,
         bucket,
         classification: &classification,
+        enrichment,
         policy,
         spared: &spared,
         means_log_targets: selected
@@ -260,6 +261,8 @@ pub struct Wanted {
     pub settings: BTreeSet<SettingKind>,
     /// Whether the decision waits for what Macie says.
     pub sensitivity: bool,
+    /// Buckets whose Region is to be found out, for they are to take logs.
+    pub log_targets: BTreeSet<String>,
 }
 
 /// What a decision about this target can rest on or change, and nothing else; for a person who `investigates`, also what
@@ -272,7 +275,7 @@ pub fn wanted(
     investigates: bool,
     now: Timestamp,
 ) -> Wanted {
-    let mut kinds = BTreeSet::new();
+    let (mut kinds, mut log_targets) = (BTreeSet::new(), BTreeSet::new());
     let mut sensitivity = investigates;
     if investigates || may_be_visit(finding) {
         kinds.extend(TELL_USE);
@@ -283,11 +286,12 @@ pub fn wanted(
     }
     for_possible_subjects(finding, target, policy, own, |subject| {
         for rule in policy.possible_rules(subject) {
-            kinds.extend(
-                rule.measures
-                    .iter()
-                    .flat_map(|asked| asked.measure.info().reads),
-            );
+            for Asked { measure, .. } in &rule.measures {
+                kinds.extend(measure.info().reads);
+                if let Measure::RestoreLogging { target_bucket, .. } = measure {
+                    log_targets.insert(target_bucket.clone());
+                }
+            }
         }
         for fact in policy.facts_wanted(subject, now) {
             match fact {
@@ -302,6 +306,9 @@ pub fn wanted(
         // They have none of the others.
         kinds.retain(|kind| *kind == SettingKind::BucketPolicy);
     }
+    if bucket(target).is_none_or(|bucket| bucket.directory) {
+        log_targets.clear();
+    }
     if bucket(target).is_none() {
         kinds.retain(|kind| *kind == SettingKind::AccountPublicAccessBlock);
     }
@@ -309,6 +316,7 @@ pub fn wanted(
         settings: kinds,
         // Macie looks into general purpose buckets only.
         sensitivity: sensitivity && bucket(target).is_some_and(|bucket| !bucket.directory),
+        log_targets,
     }
 }
 

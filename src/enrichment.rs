@@ -3,6 +3,8 @@
 //! Answers only, as they came. [`crate::classification`] draws the conclusions; a service that was not asked, or did not
 //! answer, leaves an unknown with its reason and never fails a containment.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,21 @@ pub struct Enrichment {
     /// Whether GuardDuty has the finding; none where it was not asked.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub guardduty: Option<FindingCheck>,
+    /// Buckets that are to take the bucket's logs, by name, and where S3 says that they are.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub log_targets: BTreeMap<String, LogTarget>,
+}
+
+/// Where a bucket is that is to take logs, seen from the bucket that writes them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogTarget {
+    /// In the same Region.
+    SameRegion,
+    /// In this one, where S3 delivers no logs to.
+    OtherRegion(String),
+    /// It could not be found out, or there is no such bucket; why, in words.
+    Unknown(String),
 }
 
 impl Enrichment {

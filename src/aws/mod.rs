@@ -9,6 +9,7 @@ mod error;
 pub mod guardduty;
 pub mod macie;
 mod quick;
+mod region;
 mod session;
 mod settings;
 mod xml;
@@ -26,6 +27,7 @@ use aws_smithy_http_client::tls;
 use crate::classification::Own;
 
 pub use error::{AwsError, Meaning};
+pub use region::bucket_region;
 pub use session::{Caller, caller, identity};
 pub use settings::{Place, read, write};
 

@@ -1,15 +1,16 @@
 //! The look at a target: lease, release, limits and settings, all asked at once, and the decision that follows.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::OptionFuture;
+use futures_util::future::{OptionFuture, join_all};
 use jiff::{SignedDuration, Timestamp};
 
 use super::questions::{MaciesWord, beside};
 use super::{Engine, EngineError, Event, limits, observe, unique};
-use crate::aws::{Meaning, Place};
+use crate::aws::{self, AwsError, Meaning, Place};
 use crate::decision::{Wanted, wanted};
-use crate::enrichment::Enrichment;
+use crate::enrichment::{Enrichment, LogTarget};
 use crate::finding::{Finding, Target};
 use crate::guard::Guard;
 use crate::measures::Stop;
@@ -30,6 +31,9 @@ pub(super) struct Look<'a> {
     /// Macie's answer, where nothing waited for it.
     pub(super) later: Option<MaciesWord<'a>>,
 }
+
+/// A bucket's name, and where it is.
+type RegionOf = (String, Result<String, AwsError>);
 
 impl Engine<'_> {
     /// Reads what the policy needs, with lease and release side by side, and decides.
@@ -67,6 +71,7 @@ impl Engine<'_> {
         };
         let everything = async {
             futures_util::join!(
+                self.regions(&guess, &wanted.log_targets),
                 self.lease(finding, &guess, lease && !blind),
                 self.released(finding, &guess, lease),
                 self.exceeded(finding, target, lease),
@@ -76,7 +81,7 @@ impl Engine<'_> {
                 OptionFuture::from(now_word)
             )
         };
-        let (held, released, exceeded, stands, observed, reread, macie) =
+        let (regions, held, released, exceeded, stands, observed, reread, macie) =
             beside(later.clone(), everything).await;
         let lease = held?;
         let (finding, guardduty) = self.verified(finding, reread);
@@ -105,7 +110,11 @@ impl Engine<'_> {
                 }
                 _ => observed,
             };
-            let enrichment = Enrichment { macie, guardduty };
+            let enrichment = Enrichment {
+                macie,
+                guardduty,
+                log_targets: seen_from(&place, regions),
+            };
             let decided = self.decide(&finding, target, &observed, &enrichment, &stops);
             let record = self.record(&finding, target, &observed, &enrichment, decided);
             Ok((record, observed, enrichment, stops, place))
@@ -130,6 +139,15 @@ impl Engine<'_> {
                 Err(error)
             }
         }
+    }
+
+    /// The Regions of buckets.
+    async fn regions(&self, place: &Place, names: &BTreeSet<String>) -> Vec<RegionOf> {
+        let asked = names.iter().map(|name| async move {
+            let region = aws::bucket_region(self.aws, place, name).await;
+            (name.clone(), region)
+        });
+        join_all(asked).await
     }
 
     fn wanted(&self, finding: &Finding, target: &Target, now: Timestamp) -> Wanted {
@@ -221,4 +239,17 @@ impl Engine<'_> {
         let exceeded = limits::exceeded(self.store, &counted, limit, (self.clock)()).await;
         exceeded.map_err(EngineError::Store)
     }
+}
+
+/// Where buckets are, seen from a bucket whose own Region may have been only guessed when it was asked.
+fn seen_from(place: &Place, regions: Vec<RegionOf>) -> BTreeMap<String, LogTarget> {
+    let seen = regions.into_iter().map(|(name, region)| {
+        let target = match region {
+            Ok(region) if region == place.region => LogTarget::SameRegion,
+            Ok(region) => LogTarget::OtherRegion(region),
+            Err(error) => LogTarget::Unknown(error.to_string()),
+        };
+        (name, target)
+    });
+    seen.collect()
 }

@@ -37,6 +37,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::classification::{Classification, words};
+use crate::enrichment::Enrichment;
 use crate::finding::{Bucket, Finding};
 use crate::guard::Guard;
 use crate::policy::Policy;
@@ -209,6 +210,8 @@ pub struct Context<'a> {
     pub bucket: Option<&'a Bucket>,
     /// What the finding means.
     pub classification: &'a Classification,
+    /// What other services said.
+    pub enrichment: &'a Enrichment,
     /// The team's policy.
     pub policy: &'a Policy,
     /// Patterns of `aws:PrincipalArn` that no Deny may hit: break-glass and Portcullis's own role.

@@ -2,6 +2,7 @@
 
 use super::setting::{general_purpose, set_xml, xml};
 use super::{Context, Disposition, Info, Stop, Tactic};
+use crate::enrichment::LogTarget;
 use crate::guard::Guard;
 use crate::settings::{SettingKind, Settings, XmlDocument, escaped};
 
@@ -42,11 +43,24 @@ pub(super) fn amend(
             "the bucket is the target of the logs itself, and each log would be logged in turn";
         return Err(Stop::new(Guard::WrongTarget, why));
     }
+    let mut notes = Vec::new();
+    match context.enrichment.log_targets.get(target) {
+        Some(LogTarget::OtherRegion(region)) => {
+            let why = format!(
+                "bucket {target} is in {region}, and S3 delivers logs only to a bucket in the same Region"
+            );
+            return Err(Stop::new(Guard::WrongTarget, why));
+        }
+        Some(LogTarget::Unknown(why)) => notes.push(format!(
+            "whether bucket {target} is in the same Region is not known: {why}"
+        )),
+        Some(LogTarget::SameRegion) | None => {}
+    }
     let (target, prefix) = (escaped(target), escaped(prefix));
     let on = format!(
         "<LoggingEnabled><TargetBucket>{target}</TargetBucket><TargetPrefix>{prefix}</TargetPrefix></LoggingEnabled>"
     );
     let on = current.and_then(|current| current.with(vec![current.append(current.root(), &on)]));
     set_xml(KIND, on, desired)?;
-    Ok(Vec::new())
+    Ok(notes)
 }

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use aws_sdk_s3::types::CreateBucketConfiguration;
 use portcullis::aws::AwsOptions;
 use portcullis::classification::Sensitivity;
 use portcullis::engine::Report;
@@ -13,7 +14,7 @@ use portcullis::record::{FollowUpStatus, Outcome};
 use serde_json::{Value, json};
 
 use crate::services::{Scenario, denied};
-use crate::stand_in::{ACCOUNT, Verdict, policy_text};
+use crate::stand_in::{ACCOUNT, Verdict, policy_text, unique_name};
 use crate::world::{World, guards};
 
 const DETECTOR: &str = "12abc34d567e8fa901bc2d34e56789f0";
@@ -253,6 +254,36 @@ async fn a_macie_that_does_not_answer_fails_no_containment() {
         let told = report.summary.sensitivity.unwrap();
         assert_eq!(told.is, Sensitivity::Unknown, "{name}");
         assert!(told.because.contains(says), "{name}: {}", told.because);
+    }
+}
+
+/// S3 would refuse it when all else is done; it is told before.
+#[tokio::test]
+async fn logs_are_restored_only_to_a_bucket_of_the_same_region() {
+    for (region, outcome) in [
+        (None, Outcome::Contained),
+        (Some("eu-west-1"), Outcome::Withheld),
+    ] {
+        let logs = unique_name("portcullis-logs");
+        let rules = format!(
+            "  - id: contain\n    measures: [{{ restore-logging: {{ target-bucket: {logs} }} }}]\n"
+        );
+        let world = Told::new("logs", &rules, |finding, _| having(vec![finding])).await;
+        let mut request = world.world.client.create_bucket().bucket(&logs);
+        if let Some(region) = region {
+            let configuration = CreateBucketConfiguration::builder()
+                .location_constraint(region.into())
+                .build();
+            request = request.create_bucket_configuration(configuration);
+        }
+        request.send().await.unwrap();
+        let report = world.respond().await;
+        assert_eq!(report.summary.outcome, outcome, "{report:?}");
+        if outcome == Outcome::Withheld {
+            assert_eq!(guards(&report), [Guard::WrongTarget]);
+            let why = report.summary.reason.unwrap();
+            assert!(why.contains("is in eu-west-1"), "{why}");
+        }
     }
 }
 
