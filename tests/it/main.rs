@@ -5,6 +5,7 @@
 mod cli;
 mod decide;
 mod engine;
+mod evaluator;
 mod finding;
 mod judge;
 mod lambda;

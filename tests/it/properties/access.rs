@@ -1,0 +1,538 @@
+//! Who has access before and after, judged by iam-simulate, which is not our code and shares no reading of ours: not of what
+//! a statement says, nor of what makes a policy public, which decides whether RestrictPublicBuckets bites.
+//!
+//! An earlier judge, iam-rs, is gone: it takes neither an account for its members nor a role for its sessions, reads no
+//! principal of two kinds and knows no anonymous caller and no RestrictPublicBuckets. What the test had to do in its place
+//! was our own reading again.
+//!
+//! Two kinds of documents are not put to iam-simulate, and are counted. A `NotPrincipal` that lists an account spares all
+//! its members, as it sees it, where AWS documents that members have to be named besides. And elements that are misspelt, in
+//! case or otherwise, it refuses to read: IAM's grammar has their names, and the values of `Effect`, as literals. The names of
+//! condition keys are in any case, by AWS's documentation and for it; those of operators are so for it and for us, and AWS's
+//! documentation is silent.
+
+use std::collections::{BTreeMap, HashMap};
+
+use portcullis::decision::Decision;
+use portcullis::finding::UserType;
+use serde_json::{Map, Value, json};
+
+use super::cases::{Case, many};
+use super::s3::S3;
+use super::{ACCOUNT, BUCKET, PARTNER};
+use crate::evaluator::{Judged, Request, Verdict, judge_many};
+
+/// One test, because judging takes seconds.
+#[test]
+fn containment_takes_access_and_gives_none() {
+    let judgement = Judgement::of(many(3000, &[]), |_| true);
+    judgement.is_of_most_cases();
+    no_access_is_widened(&judgement);
+    nobody_who_must_put_things_right_is_locked_out(&judgement);
+}
+
+fn no_access_is_widened(judgement: &Judgement) {
+    let (mut narrowed, mut unseen) = (0, 0);
+    judgement.each(|contained, asked, was, is| {
+        let (caller, act) = (&judgement.callers[asked.caller], &ACTS[asked.act]);
+        let was = contained.before.lets(was, caller, act.0);
+        let is = contained.after.lets(is, caller, act.0);
+        narrowed += u32::from(was && !is);
+        if was || !is {
+            return;
+        }
+        // A merged statement spares break-glass and service-linked roles as the policy file has it now.
+        let renewed = caller.must_stay && contained.case.holds_ours();
+        // A public policy is worse than what flags that nobody could read may keep closed besides.
+        let hidden = caller.account != ACCOUNT && contained.before.hides_flags();
+        unseen += u32::from(hidden);
+        assert!(
+            renewed || hidden,
+            "{act:?} was opened to {}: {contained}",
+            caller.name
+        );
+    });
+    assert!(narrowed > 10_000, "only {narrowed} requests closed");
+    assert!(
+        unseen * 100 < narrowed,
+        "{unseen} opened beside {narrowed} closed"
+    );
+}
+
+/// Whatever we write, break-glass and Portcullis's own role keep what they had, and AWS services and service-linked roles are
+/// not denied what they were not denied before.
+fn nobody_who_must_put_things_right_is_locked_out(judgement: &Judgement) {
+    let mut kept = BTreeMap::new();
+    judgement.each(|contained, asked, was, is| {
+        let caller = &judgement.callers[asked.caller];
+        let [before, after] = contained.documents;
+        if !caller.must_stay || before == after || was == Verdict::Denied {
+            return;
+        }
+        // But for malware, which AWS services shall not hand out either.
+        let malware = ACTS[asked.act].1 == Some(MALWARE) && caller.service;
+        let keeps = is != Verdict::Denied || malware;
+        let keeps = keeps && (is == Verdict::Allowed || was != Verdict::Allowed || caller.service);
+        assert!(
+            keeps,
+            "{:?} is lost to {}: {contained}",
+            ACTS[asked.act], caller.name
+        );
+        *kept.entry(caller.name).or_insert(0) += 1;
+    });
+    assert_eq!(kept.len(), 4, "{kept:?}");
+    assert!(kept.values().all(|kept| *kept > 2000), "{kept:?}");
+}
+
+/// The other half of the two above: a Deny that hits nobody would pass them.
+#[test]
+fn the_actor_is_denied_and_nobody_else() {
+    // No other measure that denies: whose Deny it was could not be told.
+    let among = &[
+        "deny-actor",
+        "remove-public-grants",
+        "block-public-access",
+        "block-account-public-access",
+        "disable-acls",
+        "mark-contained",
+    ];
+    let takes = |decision: &Decision| decision.taken.iter().any(|t| t.measure == "deny-actor");
+    let judgement = Judgement::of(many(2500, among), takes);
+    let (mut contained_requests, mut spared) = (0, 0);
+    judgement.each(|contained, asked, was, is| {
+        let caller = &judgement.callers[asked.caller];
+        let act = &ACTS[asked.act];
+        // Where S3 refused the policy, nobody is denied.
+        if caller.must_stay || !contained.whole {
+            return;
+        }
+        if contained.case.names(caller) {
+            assert_eq!(
+                is,
+                Verdict::Denied,
+                "{act:?} by {}: {contained}",
+                caller.name
+            );
+            contained_requests += 1;
+        } else if was != Verdict::Denied {
+            assert!(
+                is != Verdict::Denied || contained.case.denied_earlier(caller),
+                "{act:?} by {}: {contained}",
+                caller.name
+            );
+            spared += 1;
+        }
+    });
+    assert!(contained_requests > 2000, "only {contained_requests}");
+    assert!(spared > 10_000, "only {spared} others");
+}
+
+impl Case {
+    /// Whether `deny-actor` is to hit the caller.
+    fn names(&self, caller: &Caller) -> bool {
+        let asked = self.asked("deny-actor");
+        let sessions = asked.contains("scope: session");
+        let account = asked.contains("scope: account");
+        let mut actors = self.finding.actors.iter();
+        let named = actors.any(|actor| match &actor.principal_id {
+            _ if actor.user_type == UserType::Anonymous => caller.principal.is_none(),
+            Some(_) if account => {
+                actor.account.as_deref() == Some(PARTNER) && caller.account == PARTNER
+            }
+            Some(id) if sessions => caller.userid == *id,
+            Some(id) => id.split(':').next() == caller.userid.split(':').next(),
+            None => false,
+        });
+        named && !(caller.account == PARTNER && self.trusts_partner)
+    }
+}
+
+/// A case, and the bucket before and after its containment.
+struct Contained {
+    case: Case,
+    decision: Decision,
+    before: S3,
+    after: S3,
+    /// Whether S3 has made every change.
+    whole: bool,
+    /// Which of the documents, before and after.
+    documents: [usize; 2],
+}
+
+impl std::fmt::Display for Contained {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (plan, yaml) = (json!(self.decision.plan), &self.case.yaml);
+        write!(f, "{plan}\nby {:?} and\n{yaml}", self.case.finding.actors)
+    }
+}
+
+struct Judgement {
+    callers: Vec<Caller>,
+    asked: Vec<Asked>,
+    contained: Vec<Contained>,
+    verdicts: Vec<Vec<Verdict>>,
+    /// Cases of which a document cannot be judged.
+    excluded: usize,
+}
+
+/// A request: who, what, and whether the caller's own policies allow it.
+struct Asked {
+    caller: usize,
+    act: usize,
+    identity: bool,
+}
+
+impl Judgement {
+    /// Judges the cases in which something changes, and of which `counts` says that they count.
+    fn of(cases: Vec<Case>, counts: impl Fn(&Decision) -> bool) -> Self {
+        let callers = callers();
+        let asked = asked(&callers);
+        let (mut contained, mut excluded) = (Vec::new(), 0);
+        let mut documents = Documents::default();
+        for case in cases {
+            let before = case.s3();
+            let decision = case.decide(&before.observe(false));
+            if decision.plan.is_empty() || !counts(&decision) {
+                continue;
+            }
+            let mut after = before.clone();
+            let whole = after.apply(&decision.plan);
+            let judged = [before.judged(), after.judged()];
+            if !judged.iter().all(is_judgeable) {
+                excluded += 1;
+                continue;
+            }
+            contained.push(Contained {
+                documents: judged.map(|judged| documents.index(judged)),
+                case,
+                decision,
+                before,
+                after,
+                whole,
+            });
+        }
+        let requests = asked.iter().map(|asked| {
+            let (action, key) = ACTS[asked.act];
+            callers[asked.caller].request(action, key, asked.identity)
+        });
+        let requests: Vec<Request> = requests.collect();
+        let started = std::time::Instant::now();
+        let verdicts = judge_many(&requests, &documents.all);
+        // Shown by `--no-capture`, for whoever wonders where the time goes.
+        let (cases, documents) = (contained.len(), verdicts.len());
+        eprintln!(
+            "{cases} cases and {excluded} excluded, {documents} documents, {} verdicts in {:?}",
+            documents * requests.len(),
+            started.elapsed()
+        );
+        Self {
+            callers,
+            asked,
+            contained,
+            verdicts,
+            excluded,
+        }
+    }
+
+    /// Every request of every case: its verdict before and after.
+    fn each(&self, mut check: impl FnMut(&Contained, &Asked, Verdict, Verdict)) {
+        for contained in &self.contained {
+            let [was, is] = contained.documents.map(|index| &self.verdicts[index]);
+            for ((asked, was), is) in self.asked.iter().zip(was).zip(is) {
+                check(contained, asked, *was, *is);
+            }
+        }
+    }
+
+    fn is_of_most_cases(&self) {
+        let (judged, excluded) = (self.contained.len(), self.excluded);
+        assert!(
+            excluded > 0 && excluded * 5 < judged,
+            "{excluded} beside {judged} could not be judged"
+        );
+        let of_each: [usize; 4] = [
+            Verdict::Allowed,
+            Verdict::NotAllowed,
+            Verdict::Denied,
+            Verdict::Restricted,
+        ]
+        .map(|verdict| {
+            let all = self.verdicts.iter().flatten();
+            all.filter(|other| **other == verdict).count()
+        });
+        assert!(of_each.iter().all(|count| *count > 500), "{of_each:?}");
+    }
+}
+
+/// Documents to be judged, each once.
+#[derive(Default)]
+struct Documents {
+    all: Vec<Judged>,
+    known: HashMap<String, usize>,
+}
+
+impl Documents {
+    fn index(&mut self, judged: Judged) -> usize {
+        let all = &mut self.all;
+        let text = serde_json::to_string(&judged).unwrap();
+        *self.known.entry(text).or_insert_with(|| {
+            all.push(judged);
+            all.len() - 1
+        })
+    }
+}
+
+fn is_judgeable(judged: &Judged) -> bool {
+    const ELEMENTS: [&str; 9] = [
+        "Sid",
+        "Effect",
+        "Principal",
+        "NotPrincipal",
+        "Action",
+        "NotAction",
+        "Resource",
+        "NotResource",
+        "Condition",
+    ];
+    const PRINCIPALS: [&str; 4] = ["AWS", "Service", "Federated", "CanonicalUser"];
+    let is_account = |name: &Value| {
+        let name = name.as_str().unwrap_or_default();
+        name.ends_with(":root") || name.chars().all(|c| c.is_ascii_digit())
+    };
+    let statement = |statement: &Value| {
+        let elements = statement.as_object().unwrap();
+        let spelt = elements.keys().all(|name| ELEMENTS.contains(&&**name))
+            && ["Allow", "Deny"].contains(&statement["Effect"].as_str().unwrap_or_default());
+        let spares_accounts = match &statement["NotPrincipal"]["AWS"] {
+            Value::Array(names) => names.iter().any(is_account),
+            Value::Null => false,
+            name => is_account(name),
+        };
+        let mut kinds = statement["Principal"].as_object().into_iter().flatten();
+        spelt && !spares_accounts && kinds.all(|(kind, _)| PRINCIPALS.contains(&&**kind))
+    };
+    match judged.policy.as_ref().map(|policy| &policy["Statement"]) {
+        None => true,
+        Some(Value::Array(statements)) => statements.iter().all(statement),
+        Some(one) => statement(one),
+    }
+}
+
+const MALWARE: &str = "reports/a.exe";
+
+/// What is asked for: an action, and the object.
+const ACTS: [(&str, Option<&str>); 8] = [
+    ("s3:GetObject", Some("public/key")),
+    ("s3:GetObject", Some(MALWARE)),
+    ("s3:PutObject", Some("public/key")),
+    ("s3:DeleteObject", Some("Größe/1")),
+    ("s3:ListBucket", None),
+    ("s3:PutBucketPolicy", None),
+    ("s3:DeleteBucketPolicy", None),
+    ("s3:PutBucketPublicAccessBlock", None),
+];
+
+/// Whoever might ask, with the condition keys that AWS documents for such a request.
+#[derive(Debug)]
+pub(super) struct Caller {
+    name: &'static str,
+    /// None for unsigned requests.
+    pub(super) principal: Option<&'static str>,
+    context: Map<String, Value>,
+    pub(super) userid: &'static str,
+    pub(super) account: &'static str,
+    /// Break-glass, Portcullis itself, a service-linked role, or an AWS service that acts for itself.
+    pub(super) must_stay: bool,
+    service: bool,
+}
+
+impl Caller {
+    fn signed(
+        name: &'static str,
+        principal: &'static str,
+        arn: &str,
+        userid: &'static str,
+    ) -> Self {
+        let account = principal.split(':').nth(4).unwrap();
+        let kind = match userid.contains(':') {
+            true => "AssumedRole",
+            false => "User",
+        };
+        let context = json!({
+            "aws:PrincipalArn": arn,
+            "aws:PrincipalAccount": account,
+            "aws:PrincipalType": kind,
+            "aws:PrincipalIsAWSService": "false",
+            "aws:ViaAWSService": "false",
+            "aws:userid": userid,
+            "aws:SourceIp": "198.18.0.1",
+            "aws:SecureTransport": "true",
+            "s3:authType": "REST-HEADER",
+            "s3:signatureAge": "1000",
+        });
+        let caller = Self {
+            name,
+            principal: Some(principal),
+            context: object(context),
+            userid,
+            account,
+            must_stay: false,
+            service: false,
+        };
+        match account {
+            ACCOUNT => caller.by("aws:PrincipalOrgID", "o-exampleorgid"),
+            _ => caller,
+        }
+    }
+
+    fn by(mut self, key: &str, value: &str) -> Self {
+        self.context.insert(key.to_owned(), json!(value));
+        self
+    }
+
+    fn staying(self) -> Self {
+        Self {
+            must_stay: true,
+            ..self
+        }
+    }
+
+    fn request(&self, action: &str, key: Option<&str>, identity: bool) -> Request {
+        Request {
+            principal: self.principal.map(str::to_owned),
+            action: action.to_owned(),
+            resource: match key {
+                Some(key) => format!("{BUCKET}/{key}"),
+                None => BUCKET.to_owned(),
+            },
+            account: ACCOUNT.to_owned(),
+            context: self.context.clone(),
+            identity,
+        }
+    }
+}
+
+/// In the bucket's account, what the caller's own policies allow decides as much as the bucket policy does, so that both
+/// cases are asked. Elsewhere both must allow it; and who must stay has such policies.
+fn asked(callers: &[Caller]) -> Vec<Asked> {
+    let mut all = Vec::new();
+    for (index, caller) in callers.iter().enumerate() {
+        let signed = caller.principal.is_some() && !caller.service;
+        let identities = match (signed, caller.account == ACCOUNT && !caller.must_stay) {
+            (true, true) => vec![true, false],
+            (signed, _) => vec![signed],
+        };
+        for act in 0..ACTS.len() {
+            all.extend(identities.iter().map(|identity| Asked {
+                caller: index,
+                act,
+                identity: *identity,
+            }));
+        }
+    }
+    all
+}
+
+fn callers() -> Vec<Caller> {
+    let application = |name| {
+        Caller::signed(
+            name,
+            "arn:aws:sts::111122223333:assumed-role/app/i-1",
+            "arn:aws:iam::111122223333:role/app",
+            "AROAAPPLICATIONEXAMPL:i-1",
+        )
+    };
+    vec![
+        Caller {
+            name: "anonymous",
+            principal: None,
+            context: object(json!({
+                "aws:PrincipalAccount": "anonymous",
+                "aws:PrincipalType": "Anonymous",
+                "aws:userid": "anonymous",
+                "aws:ViaAWSService": "false",
+                "aws:SourceIp": "198.18.0.1",
+                "aws:SecureTransport": "true",
+            })),
+            userid: "anonymous",
+            account: "anonymous",
+            must_stay: false,
+            service: false,
+        },
+        application("application"),
+        application("application's link")
+            .by("s3:authType", "REST-QUERY-STRING")
+            .by("s3:signatureAge", "7200000"),
+        Caller::signed(
+            "actor's session",
+            "arn:aws:sts::111122223333:assumed-role/reporting/ana.carolina",
+            "arn:aws:iam::111122223333:role/analytics/reporting",
+            "AROACKCEVSQ6C2EXAMPLE:ana.carolina",
+        ),
+        Caller::signed(
+            "another session of the actor's role",
+            "arn:aws:sts::111122223333:assumed-role/reporting/another",
+            "arn:aws:iam::111122223333:role/analytics/reporting",
+            "AROACKCEVSQ6C2EXAMPLE:another",
+        ),
+        Caller::signed(
+            "user",
+            "arn:aws:iam::111122223333:user/nikki.wolf",
+            "arn:aws:iam::111122223333:user/nikki.wolf",
+            "AIDACKCEVSQ6C2EXAMPLE",
+        )
+        .by("aws:username", "nikki.wolf"),
+        Caller::signed(
+            "partner",
+            "arn:aws:sts::444455556666:assumed-role/loader/loader",
+            "arn:aws:iam::444455556666:role/loader",
+            "AROAI44QH8DHBEXAMPLE:loader",
+        ),
+        Caller::signed(
+            "stranger from the finding's address",
+            "arn:aws:sts::123456789012:assumed-role/anyone/session",
+            "arn:aws:iam::123456789012:role/anyone",
+            "AROASTRANGEREXAMPLE12:session",
+        )
+        .by("aws:SourceIp", "203.0.113.7"),
+        Caller {
+            name: "log delivery",
+            principal: Some("logging.s3.amazonaws.com"),
+            context: object(json!({
+                "aws:PrincipalIsAWSService": "true",
+                "aws:PrincipalServiceName": "logging.s3.amazonaws.com",
+                "aws:SourceAccount": ACCOUNT,
+                "aws:SecureTransport": "true",
+            })),
+            userid: "",
+            account: "",
+            must_stay: true,
+            service: true,
+        },
+        Caller::signed(
+            "service-linked role",
+            "arn:aws:sts::111122223333:assumed-role/AWSServiceRoleForAmazonMacie/macie",
+            "arn:aws:iam::111122223333:role/aws-service-role/macie.amazonaws.com/AWSServiceRoleForAmazonMacie",
+            "AROAMACIEEXAMPLE12345:macie",
+        )
+        .staying(),
+        Caller::signed(
+            "break-glass",
+            "arn:aws:sts::111122223333:assumed-role/SecurityBreakGlass/ana",
+            "arn:aws:iam::111122223333:role/SecurityBreakGlass",
+            "AROABREAKGLASSEXAMPLE:ana",
+        )
+        .staying(),
+        Caller::signed(
+            "Portcullis's own role",
+            "arn:aws:sts::111122223333:assumed-role/function/run",
+            "arn:aws:iam::111122223333:role/portcullis/function",
+            "AROAPORTCULLISEXAMPLE:run",
+        )
+        .staying(),
+    ]
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
