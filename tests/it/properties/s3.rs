@@ -97,10 +97,6 @@ impl S3 {
         self.flag(|flags| flags.ignore_public_acls)
     }
 
-    pub(super) fn policy(&self) -> Option<&PolicyDocument> {
-        self.settings.bucket_policy().unwrap()
-    }
-
     /// Whether a request goes through on which the evaluator has this verdict; it knows no access control lists.
     pub(super) fn lets(&self, verdict: Verdict, caller: &Caller, action: &str) -> bool {
         let permission = match action {
