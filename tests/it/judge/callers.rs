@@ -22,6 +22,10 @@ pub(super) const ENDPOINT: &str = "vpce-0123456789abcdef0";
 pub(super) const DISTRIBUTION: &str =
     "arn:aws:cloudfront::111122223333:distribution/EDFDVBD6EXAMPLE";
 pub(super) const LOGGED: &str = "arn:aws:s3:::amzn-s3-demo-source";
+pub(super) const IDENTITY: &str =
+    "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity E1IDENTITYEXAMPLE";
+/// The account by which load balancers of us-east-1 deliver their logs.
+pub(super) const BALANCERS: &str = "127311923021";
 pub(super) const TRAIL: &str = "arn:aws:cloudtrail:us-east-1:111122223333:trail/management";
 
 pub(super) const MALWARE_READ: &str = "finding's object";
@@ -50,7 +54,10 @@ pub(super) const fn act(
     }
 }
 
-pub(super) const ACTS: [Act; 10] = [
+/// As many of [`ACTS`] as everybody tries; the rest are those of single callers.
+pub(super) const COMMON: usize = 10;
+
+pub(super) const ACTS: [Act; 14] = [
     act("reads", "current versions", "s3:GetObject", Some(OBJECT)),
     act(
         "reads",
@@ -81,6 +88,25 @@ pub(super) const ACTS: [Act; 10] = [
         "s3:PutBucketPublicAccessBlock",
         None,
     ),
+    act(
+        "copies to other buckets",
+        "copies to other buckets",
+        "s3:GetObjectVersionForReplication",
+        Some(OBJECT),
+    ),
+    act(
+        "copies to other buckets",
+        "copies of the finding's object",
+        "s3:GetObjectVersionForReplication",
+        Some(MALWARE),
+    ),
+    act(
+        "copies from other buckets",
+        "copies from other buckets",
+        "s3:ReplicateObject",
+        Some(OBJECT),
+    ),
+    act("tags", "tags", "s3:PutObjectTagging", Some(OBJECT)),
 ];
 
 /// A kind of caller, with the condition keys that AWS documents for it.
@@ -117,7 +143,7 @@ impl Caller {
             name,
             principal: principal.map(str::to_owned),
             context,
-            tries: (0..ACTS.len()).collect(),
+            tries: (0..COMMON).collect(),
             key: None,
             kind: Kind::Other,
         }
@@ -337,6 +363,36 @@ pub(super) fn callers() -> Vec<Caller> {
         )
         .without("aws:SourceIp")
         .trying(&["s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:GetBucketPolicy"]),
+        role(
+            "GuardDuty's service-linked role",
+            "arn:aws:iam::111122223333:role/aws-service-role/guardduty.amazonaws.com/AWSServiceRoleForAmazonGuardDuty",
+            "AROAGUARDDUTYEXAMPLE1",
+        )
+        .without("aws:SourceIp")
+        .trying(&["s3:GetBucketPolicy"]),
+        role(
+            "GuardDuty's scans for malware, by a role of the account",
+            "arn:aws:iam::111122223333:role/MalwareProtection",
+            "AROAMALWARESCANEXAMPL",
+        )
+        .without("aws:SourceIp")
+        .trying(&["s3:GetObject", "s3:GetObjectVersion", "s3:PutObjectTagging"]),
+        role(
+            "replication, by a role of the account",
+            "arn:aws:iam::111122223333:role/service-role/s3crr_role",
+            "AROAREPLICATIONEXAMPL",
+        )
+        .without("aws:SourceIp")
+        .trying(&["s3:ListBucket", "s3:GetObjectVersionForReplication", "s3:ReplicateObject"]),
+        // AWS documents none of its condition keys.
+        Caller::new("CloudFront, by origin access identity", Some(IDENTITY), json!({}))
+            .trying(&["s3:GetObject"]),
+        Caller::new(
+            "load balancers' logs, by an account of AWS",
+            Some(&format!("arn:aws:iam::{BALANCERS}:root")),
+            json!({ "aws:PrincipalAccount": BALANCERS, "aws:PrincipalIsAWSService": "false" }),
+        )
+        .writing("AWSLogs/111122223333/elasticloadbalancing/1"),
         Caller::service(
             "CloudFront, by origin access control",
             "cloudfront.amazonaws.com",

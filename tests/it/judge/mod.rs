@@ -12,7 +12,7 @@ use portcullis::measures::Measure;
 use portcullis::settings::SettingKind;
 use serde_json::{Value, json};
 
-use self::callers::{ACTS, BUCKET, Kind, MALWARE, PARTNER, callers};
+use self::callers::{ACTS, BUCKET, COMMON, Kind, MALWARE, PARTNER, callers};
 use self::page::Table;
 use self::variants::{VARIANTS, Who};
 use crate::evaluator::{Batch, Judged, Request, Verdict, judge};
@@ -28,6 +28,8 @@ fn who_loses_what() {
     aws_services_keep_what_they_had(&judged);
     the_actor_loses_everything_and_nobody_else_anything(&judged);
     a_name_like_break_glass_is_worth_nothing(&judged);
+    what_aws_does_otherwise_is_treated_as_anybody_else(&judged);
+    service_linked_roles_keep_what_they_had(&judged);
     the_page_says_so(&judged);
 }
 
@@ -51,7 +53,7 @@ fn everybody_has_something_to_lose(judged: &Table) {
     for (caller, had) in judged.callers.iter().zip(&judged.before) {
         assert!(!had.is_empty(), "{}", caller.name);
         if matches!(caller.kind, Kind::MustStay | Kind::Actor | Kind::ActorAgain) {
-            assert_eq!(had.len(), ACTS.len(), "{}", caller.name);
+            assert_eq!(had.len(), COMMON, "{}", caller.name);
         }
     }
 }
@@ -77,7 +79,7 @@ fn break_glass_and_our_own_role_keep_everything(judged: &Table) {
             kept += has.len();
         }
     });
-    assert_eq!(kept, 2 * ACTS.len() * VARIANTS.len());
+    assert_eq!(kept, 2 * COMMON * VARIANTS.len());
 }
 
 /// But for malware, which CloudFront shall not hand out either.
@@ -95,6 +97,50 @@ fn aws_services_keep_what_they_had(judged: &Table) {
     });
     // CloudFront two objects, log delivery and CloudTrail one each; the object in quarantine less.
     assert_eq!(kept, 4 * VARIANTS.len() - 1);
+}
+
+/// What the page says in words of the origin access identity and of load balancers' logs.
+fn what_aws_does_otherwise_is_treated_as_anybody_else(judged: &Table) {
+    let mut lost = 0;
+    judged.each(|variant, caller, had, has| {
+        let identity = caller.name.ends_with("origin access identity");
+        if !identity && !caller.name.starts_with("load balancers") {
+            return;
+        }
+        let writes = variant.yaml.contains("access: writes");
+        let among = |names: &[&str]| names.iter().any(|name| variant.heading.contains(name));
+        let loses = among(&[
+            "`isolate`",
+            "`deny-outside`",
+            "`restrict-network`",
+            "` alone",
+        ]);
+        let mut expected = had.clone();
+        match (loses && !(writes && identity), variant.yaml) {
+            (true, _) => expected.clear(),
+            (false, "quarantine-object") => expected.retain(|act| ACTS[*act].key != Some(MALWARE)),
+            (false, _) => {}
+        }
+        // Load balancers write, and to a place of their own.
+        if caller.key.is_some() && !loses {
+            expected.clone_from(had);
+        }
+        assert_eq!(*has, expected, "{}: {}", variant.heading, caller.name);
+        lost += usize::from(*has != *had);
+    });
+    // Block Public Access alone 2, and 3 each of the others; the identity an object in quarantine in place of writes.
+    assert_eq!(lost, 11 + 11);
+}
+
+fn service_linked_roles_keep_what_they_had(judged: &Table) {
+    let mut kept = 0;
+    judged.each(|variant, caller, had, has| {
+        if caller.name.contains("service-linked") {
+            assert_eq!(had, has, "{}: {}", variant.heading, caller.name);
+            kept += 1;
+        }
+    });
+    assert_eq!(kept, 2 * VARIANTS.len());
 }
 
 fn the_actor_loses_everything_and_nobody_else_anything(judged: &Table) {

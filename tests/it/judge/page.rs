@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use portcullis::settings::Settings;
 
-use super::callers::{ACTS, Caller, Kind, MALWARE_READ, SETTINGS, callers};
+use super::callers::{ACTS, COMMON, Caller, Kind, MALWARE_READ, SETTINGS, callers};
 use super::variants::{TABLES, VARIANTS, Variant, observed};
 use crate::evaluator::{Batch, Judged, Verdict, judge};
 
@@ -95,7 +95,7 @@ fn words(caller: &Caller, had: &BTreeSet<usize>, has: &BTreeSet<usize>) -> Strin
     let lost: BTreeSet<usize> = had.difference(has).copied().collect();
     match caller.kind {
         Kind::Root if lost == *had => return "everything but the policy ¹".to_owned(),
-        _ if lost.len() == ACTS.len() => return "everything".to_owned(),
+        _ if lost.len() == COMMON => return "everything".to_owned(),
         _ => {}
     }
     let mut words: Vec<&str> = Vec::new();

@@ -10,8 +10,8 @@ use portcullis::settings::{
 use serde_json::json;
 
 use super::callers::{
-    ACCOUNT, ACTOR_ROLE, BUCKET, DISTRIBUTION, FINDING_ADDRESS, MALWARE, ORGANIZATION, OWN_ROLE,
-    PARTNER, PARTNER_ROLE, TRAIL,
+    ACCOUNT, ACTOR_ROLE, BALANCERS, BUCKET, DISTRIBUTION, FINDING_ADDRESS, IDENTITY, MALWARE,
+    ORGANIZATION, OWN_ROLE, PARTNER, PARTNER_ROLE, TRAIL,
 };
 
 /// A measure as a rule asks for it.
@@ -206,6 +206,15 @@ pub(super) fn observed() -> Settings {
             "Principal": { "Service": "cloudfront.amazonaws.com" },
             "Action": "s3:GetObject", "Resource": objects,
             "Condition": { "StringEquals": { "aws:SourceArn": DISTRIBUTION } },
+        },
+        {
+            "Sid": "CloudFrontIdentity", "Effect": "Allow", "Principal": { "AWS": IDENTITY },
+            "Action": "s3:GetObject", "Resource": objects,
+        },
+        {
+            "Sid": "LoadBalancers", "Effect": "Allow",
+            "Principal": { "AWS": format!("arn:aws:iam::{BALANCERS}:root") },
+            "Action": "s3:PutObject", "Resource": format!("{BUCKET}/AWSLogs/{ACCOUNT}/*"),
         },
         {
             "Sid": "LogDelivery", "Effect": "Allow",
