@@ -1,7 +1,7 @@
 //! The bucket policy as measures change it: every new document goes through here, so that none is planned that S3 would
 //! refuse or that would lock out those who must stay in.
 
-use super::{Context, Disposition, Info, Stop, Tactic};
+use super::{Context, Disposition, Info, Scope, Stop, Tactic, deny_actor, deny_source_ip};
 use crate::guard::Guard;
 use crate::settings::{Document, MAX_POLICY_BYTES, PolicyDocument, Setting, SettingKind, Settings};
 use crate::statements::Deny;
@@ -49,10 +49,17 @@ pub(super) fn add_deny(
         .bucket_policy()
         .map_err(|unknown| Stop::new(Guard::Unreadable, unknown.to_string()))?;
     let amended = deny.amend(policy, bucket_arn);
-    match policy.is_some_and(|policy| *policy == amended) {
-        true => Ok(()),
-        false => replace_policy(amended, desired),
+    if policy.is_some_and(|policy| *policy == amended) {
+        return Ok(());
     }
+    replace_policy(amended, desired).map_err(|mut stop| {
+        if stop.guard == Guard::PolicyTooLarge {
+            let smaller = smaller(deny, context, desired);
+            stop.why
+                .extend(smaller.map(|name| format!("; {name} would fit")));
+        }
+        stop
+    })
 }
 
 /// Makes `amended` the desired bucket policy, unless S3 would refuse it. A document without statements is no document.
@@ -76,8 +83,8 @@ pub(super) fn replace_policy(amended: PolicyDocument, desired: &mut Settings) ->
     let size = amended.size();
     if size > MAX_POLICY_BYTES {
         let why = format!(
-            "the policy would have {size} bytes and S3 takes {MAX_POLICY_BYTES}; block-public-access needs no room in it, \
-             and remove-public-grants makes room"
+            "the policy would have {size} bytes and S3 takes {MAX_POLICY_BYTES}; block-public-access needs no room in it{}",
+            room(&amended)
         );
         return Err(Stop::new(Guard::PolicyTooLarge, why));
     }
@@ -97,4 +104,33 @@ pub(super) fn replace_policy(amended: PolicyDocument, desired: &mut Settings) ->
     }
     desired.set(SettingKind::BucketPolicy, Document::BucketPolicy(amended));
     Ok(())
+}
+
+/// What remove-public-grants would do about a document that is too large.
+fn room(amended: &PolicyDocument) -> &'static str {
+    let kept = amended.statements().iter();
+    let kept = kept.filter(|statement| !statement.is_public()).cloned();
+    let rest = amended.with_statements(kept.collect());
+    match amended.is_public() {
+        true if rest.size() <= MAX_POLICY_BYTES => ", and remove-public-grants makes room",
+        true => ", and remove-public-grants does not make enough",
+        false => "",
+    }
+}
+
+/// A measure with a shorter statement than `deny` that there is room for, and that changes something.
+fn smaller(deny: &Deny, context: &Context, desired: &Settings) -> Option<&'static str> {
+    // As short as theirs: what has no room leaves them none.
+    if deny.hits.is_some() && deny.actions.contains("s3:*") {
+        return None;
+    }
+    let changes = |amend: &dyn Fn(&mut Settings) -> Result<Vec<String>, Stop>| {
+        let mut amended = desired.clone();
+        amend(&mut amended).is_ok() && amended != *desired
+    };
+    if changes(&|settings| deny_actor::amend(Scope::Identity, context, settings)) {
+        return Some(deny_actor::INFO.name);
+    }
+    changes(&|settings| deny_source_ip::amend(context, settings))
+        .then_some(deny_source_ip::INFO.name)
 }
