@@ -14,7 +14,7 @@ use proptest::sample::{select, subsequence};
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use super::access::Caller;
+use super::callers::Caller;
 use super::s3::S3;
 use super::settings::{KINDS, settings};
 use super::{ACCOUNT, BUCKET, PARTNER, document};

@@ -1,6 +1,7 @@
 //! The invariants of the core, over bucket policies, settings, findings and rules that nobody wrote by hand.
 
 mod access;
+mod callers;
 mod cases;
 mod policies;
 mod s3;

@@ -9,7 +9,7 @@ use portcullis::settings::{
 };
 use serde_json::{Value, json};
 
-use super::access::Caller;
+use super::callers::Caller;
 use super::{ACCOUNT, CUSTOMERS, EVERYBODY, ORPHAN, PARTNER, present};
 use crate::evaluator::{Judged, Verdict};
 
