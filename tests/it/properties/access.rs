@@ -33,12 +33,12 @@ fn containment_takes_access_and_gives_none() {
 }
 
 fn no_access_is_widened(judgement: &Judgement) {
-    let (mut narrowed, mut unseen) = (0, 0);
+    let (mut narrowed, mut unseen) = (0_usize, 0_usize);
     judgement.each(|contained, asked, was, is| {
         let (caller, act) = (&judgement.callers[asked.caller], &ACTS[asked.act]);
         let was = contained.before.lets(was, caller, act.0);
         let is = contained.after.lets(is, caller, act.0);
-        narrowed += u32::from(was && !is);
+        narrowed += usize::from(was && !is);
         if was || !is {
             return;
         }
@@ -46,14 +46,17 @@ fn no_access_is_widened(judgement: &Judgement) {
         let renewed = caller.must_stay && contained.case.holds_ours();
         // A public policy is worse than what flags that nobody could read may keep closed besides.
         let hidden = caller.account != ACCOUNT && contained.before.hides_flags();
-        unseen += u32::from(hidden);
+        unseen += usize::from(hidden);
         assert!(
             renewed || hidden,
             "{act:?} was opened to {}: {contained}",
             caller.name
         );
     });
-    assert!(narrowed > 10_000, "only {narrowed} requests closed");
+    assert!(
+        narrowed > 5 * judgement.cases(),
+        "only {narrowed} requests closed"
+    );
     assert!(
         unseen * 100 < narrowed,
         "{unseen} opened beside {narrowed} closed"
@@ -63,7 +66,7 @@ fn no_access_is_widened(judgement: &Judgement) {
 /// Whatever we write, break-glass and Portcullis's own role keep what they had, and AWS services and service-linked roles are
 /// not denied what they were not denied before.
 fn nobody_who_must_put_things_right_is_locked_out(judgement: &Judgement) {
-    let mut kept = BTreeMap::new();
+    let mut kept: BTreeMap<&str, usize> = BTreeMap::new();
     judgement.each(|contained, asked, was, is| {
         let caller = &judgement.callers[asked.caller];
         let [before, after] = contained.documents;
@@ -82,7 +85,10 @@ fn nobody_who_must_put_things_right_is_locked_out(judgement: &Judgement) {
         *kept.entry(caller.name).or_insert(0) += 1;
     });
     assert_eq!(kept.len(), 4, "{kept:?}");
-    assert!(kept.values().all(|kept| *kept > 2000), "{kept:?}");
+    assert!(
+        kept.values().all(|kept| *kept > judgement.cases()),
+        "{kept:?}"
+    );
 }
 
 /// The other half of the two above: a Deny that hits nobody would pass them.
@@ -99,7 +105,7 @@ fn the_actor_is_denied_and_nobody_else() {
     ];
     let takes = |decision: &Decision| decision.taken.iter().any(|t| t.measure == "deny-actor");
     let judgement = Judgement::of(many(2500, among), takes);
-    let (mut contained_requests, mut spared) = (0, 0);
+    let (mut contained_requests, mut spared) = (0_usize, 0_usize);
     judgement.each(|contained, asked, was, is| {
         let caller = &judgement.callers[asked.caller];
         let act = &ACTS[asked.act];
@@ -124,8 +130,12 @@ fn the_actor_is_denied_and_nobody_else() {
             spared += 1;
         }
     });
-    assert!(contained_requests > 2000, "only {contained_requests}");
-    assert!(spared > 10_000, "only {spared} others");
+    let cases = judgement.cases();
+    assert!(
+        contained_requests > 4 * cases,
+        "only {contained_requests}, {cases} cases"
+    );
+    assert!(spared > 20 * cases, "only {spared} others, {cases} cases");
 }
 
 impl Case {
@@ -229,8 +239,13 @@ impl Judgement {
         }
     }
 
+    fn cases(&self) -> usize {
+        self.contained.len()
+    }
+
+    /// How often something was seen is compared with the number of cases, which can be raised and lowered.
     fn is_of_most_cases(&self) {
-        let (judged, excluded) = (self.contained.len(), self.excluded);
+        let (judged, excluded) = (self.cases(), self.excluded);
         assert!(
             excluded > 0 && excluded * 5 < judged,
             "{excluded} beside {judged} could not be judged"
@@ -245,7 +260,8 @@ impl Judgement {
             let all = self.verdicts.iter().flatten();
             all.filter(|other| **other == verdict).count()
         });
-        assert!(of_each.iter().all(|count| *count > 500), "{of_each:?}");
+        let few = self.cases() / 4;
+        assert!(of_each.iter().all(|count| *count > few), "{of_each:?}");
     }
 }
 
