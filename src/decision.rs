@@ -8,9 +8,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::classification::{
-    AccessPath, ActorKind, Classification, Exposure, Own, break_glass, classify,
+    AccessPath, ActorKind, Authorization, BucketUse, Classification, Exposure, Own, Sensitivity,
+    TELL_EXPOSURE, TELL_USE, break_glass, classify,
 };
-use crate::finding::{Bucket, Finding, Target};
+use crate::enrichment::{Enrichment, Standing};
+use crate::finding::{Bucket, Finding, Target, UserType};
 use crate::guard::Guard;
 use crate::measures::{Context, Stop};
 use crate::plan::Plan;
@@ -34,6 +36,8 @@ pub struct Situation<'a> {
     pub operator: Option<&'a str>,
     /// What was read of the target; nothing at all where it may or can not be read.
     pub observed: &'a Settings,
+    /// What other services said of it.
+    pub enrichment: &'a Enrichment,
     /// Reasons outside the policy file that stop every measure, most telling first.
     pub stops: &'a [Stop],
     /// The time.
@@ -105,15 +109,17 @@ pub fn decide(situation: &Situation) -> (Classification, Decision) {
         policy,
         own,
         observed,
+        enrichment,
         ..
     } = *situation;
     let bucket = bucket(situation.target);
-    let classification = classify(finding, bucket, observed, policy, own);
+    let classification = classify(finding, bucket, observed, enrichment, policy, own);
     let tags = observed.tags().ok();
     let actors = actor_kinds(&classification);
     let mut subject = subject(finding, bucket, &classification, &actors, tags.as_ref());
-    // Whatever could be read has been: from here on, a rule that asks for `exposure: unknown` has its answer.
+    // Whatever could be read has been: from here on, a rule that asks for an `unknown` has its answer.
     subject.exposure = Some(classification.exposure.is);
+    subject.sensitivity = Some(classification.sensitivity.is);
     let selected = policy.first_match(&subject);
     let exceptions = policy.holding_exceptions(&subject, situation.now);
     let (rule, measures, (mode, mode_because)) = match selected.rule {
@@ -142,7 +148,7 @@ pub fn decide(situation: &Situation) -> (Classification, Decision) {
             .flat_map(|rule| &rule.follow_up)
             .map(|follow_up| follow_up.word().to_owned())
             .collect(),
-        alerts: alerts(policy, &selected.skipped, &exceptions),
+        alerts: alerts(situation, &selected.skipped, &exceptions),
         plan: Plan::default(),
     };
     let account = bucket.map_or(&finding.account, |bucket| &bucket.account);
@@ -156,6 +162,9 @@ pub fn decide(situation: &Situation) -> (Classification, Decision) {
         classification: &classification,
         policy,
         spared: &spared,
+        means_log_targets: selected
+            .rule
+            .is_some_and(|rule| rule.when.bucket_use.contains(&BucketUse::LogTarget)),
     };
     let mode_line = selected
         .rule
@@ -179,7 +188,13 @@ pub fn decide(situation: &Situation) -> (Classification, Decision) {
             decision.withheld.push(withheld(stop, line));
             continue;
         }
-        let unseen = observed.0.is_empty() && !bucket.is_some_and(|bucket| bucket.directory);
+        let unseen = observed.0.is_empty()
+            && (!is_directory(situation.target)
+                || asked
+                    .measure
+                    .info()
+                    .reads
+                    .contains(&SettingKind::BucketPolicy));
         if let (Some((stop, line)), true) = (&gate, unseen) {
             decision
                 .withheld
@@ -212,15 +227,34 @@ pub fn decide(situation: &Situation) -> (Classification, Decision) {
     (classification, decision)
 }
 
-/// The settings that a decision about this target can rest on or change: what has to be read, and nothing else.
-pub fn settings_to_read(
+/// What has to be asked before a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// The settings to read.
+    pub settings: BTreeSet<SettingKind>,
+    /// Whether the decision waits for what Macie says.
+    pub sensitivity: bool,
+}
+
+/// What a decision about this target can rest on or change, and nothing else; for a person who `investigates`, also what
+/// they would look up next.
+pub fn wanted(
     finding: &Finding,
     target: &Target,
     policy: &Policy,
     own: &Own,
+    investigates: bool,
     now: Timestamp,
-) -> BTreeSet<SettingKind> {
+) -> Wanted {
     let mut kinds = BTreeSet::new();
+    let mut sensitivity = investigates;
+    if investigates || may_be_visit(finding) {
+        kinds.extend(TELL_USE);
+    }
+    if investigates {
+        kinds.extend(TELL_EXPOSURE);
+        kinds.insert(SettingKind::Tags);
+    }
     for_possible_subjects(finding, target, policy, own, |subject| {
         for rule in policy.possible_rules(subject) {
             kinds.extend(
@@ -232,25 +266,24 @@ pub fn settings_to_read(
         for fact in policy.facts_wanted(subject, now) {
             match fact {
                 Fact::Tags => drop(kinds.insert(SettingKind::Tags)),
-                Fact::Exposure => {
-                    kinds.extend([
-                        SettingKind::BucketPolicy,
-                        SettingKind::Acl,
-                        SettingKind::PublicAccessBlock,
-                    ]);
-                }
-                Fact::BucketUse | Fact::Sensitivity => {}
+                Fact::Exposure => kinds.extend(TELL_EXPOSURE),
+                Fact::BucketUse => kinds.extend(TELL_USE),
+                Fact::Sensitivity => sensitivity = true,
             }
         }
     });
-    if bucket(target).is_some_and(|bucket| bucket.directory) {
-        // Directory buckets have none of these settings; what they have is read through another API.
-        kinds.clear();
+    if is_directory(target) {
+        // They have none of the others.
+        kinds.retain(|kind| *kind == SettingKind::BucketPolicy);
     }
     if bucket(target).is_none() {
         kinds.retain(|kind| *kind == SettingKind::AccountPublicAccessBlock);
     }
-    kinds
+    Wanted {
+        settings: kinds,
+        // Macie looks into general purpose buckets only.
+        sensitivity: sensitivity && bucket(target).is_some_and(|bucket| !bucket.directory),
+    }
 }
 
 /// Whether any rule that could hold would act at all, so that a lease is worth taking.
@@ -271,8 +304,16 @@ pub fn may_act(
     acts && !finding.sample && !finding.archived
 }
 
-/// Calls `f` with every subject that this finding could turn out to be. Only an anonymous caller's way in depends on what
-/// has not been read yet.
+/// Whether what the bucket is for can decide whether the call was authorized: anonymous calls are, on a website.
+fn may_be_visit(finding: &Finding) -> bool {
+    finding
+        .actors
+        .iter()
+        .any(|actor| actor.user_type == UserType::Anonymous)
+}
+
+/// Calls `f` with every subject that this finding could turn out to be. Only of an anonymous call the way in and whether it
+/// was authorized depend on what has not been read yet.
 fn for_possible_subjects(
     finding: &Finding,
     target: &Target,
@@ -281,16 +322,31 @@ fn for_possible_subjects(
     mut f: impl FnMut(&Subject),
 ) {
     let bucket = bucket(target);
-    let mut classification = classify(finding, bucket, &Settings::default(), policy, own);
+    let (nothing, untold) = (Settings::default(), Enrichment::default());
+    let mut classification = classify(finding, bucket, &nothing, &untold, policy, own);
     let anonymous = classification
         .actors
         .iter()
         .any(|actor| actor.kind == ActorKind::Anonymous);
     let actors = actor_kinds(&classification);
     f(&subject(finding, bucket, &classification, &actors, None));
-    if anonymous && classification.access_path.is == AccessPath::Unknown {
-        for path in [AccessPath::PublicPolicy, AccessPath::PublicAcl] {
+    if !anonymous || classification.access_path.is != AccessPath::Unknown {
+        return;
+    }
+    let said = classification.authorization.is;
+    let mut authorizations = vec![said];
+    if said == Authorization::Unauthorized {
+        authorizations.push(Authorization::Undetermined);
+    }
+    let paths = [
+        AccessPath::Unknown,
+        AccessPath::PublicPolicy,
+        AccessPath::PublicAcl,
+    ];
+    for path in paths {
+        for authorization in &authorizations {
             classification.access_path.is = path;
+            classification.authorization.is = *authorization;
             f(&subject(finding, bucket, &classification, &actors, None));
         }
     }
@@ -323,7 +379,7 @@ fn subject<'a>(
         networks: &classification.networks,
         credentials: &classification.credentials,
         bucket: bucket.map(|bucket| bucket.name.as_str()),
-        bucket_use: None,
+        bucket_use: bucket.map(|_| &classification.uses),
         account: bucket.map_or(&finding.account, |bucket| &bucket.account),
         region: bucket
             .and_then(|bucket| bucket.region.as_deref())
@@ -331,7 +387,8 @@ fn subject<'a>(
         tags,
         exposure: Some(classification.exposure.is)
             .filter(|exposure| *exposure != Exposure::Unknown),
-        sensitivity: None,
+        sensitivity: Some(classification.sensitivity.is)
+            .filter(|sensitivity| *sensitivity != Sensitivity::Unknown),
     }
 }
 
@@ -368,6 +425,13 @@ fn gate(
     if let Some(stop) = situation.stops.first() {
         return Some((stop.clone(), None));
     }
+    if let Some(check) = &situation.enrichment.guardduty
+        && check.is == Standing::Missing
+        && situation.operator.is_none()
+    {
+        let why = check.because.clone();
+        return Some((Stop::new(Guard::UnverifiedFinding, why), None));
+    }
     (mode == Mode::Observe).then(|| (Stop::new(Guard::ObserveMode, mode_because), Some(mode_line)))
 }
 
@@ -390,7 +454,17 @@ fn exception_stop(exceptions: &[Held], measure: &str) -> Option<(Stop, u32)> {
     Some((Stop::new(Guard::Exception, why), exception.line))
 }
 
-fn alerts(policy: &Policy, skipped: &[Skipped], exceptions: &[Held]) -> Vec<String> {
+fn alerts(situation: &Situation, skipped: &[Skipped], exceptions: &[Held]) -> Vec<String> {
+    let policy = situation.policy;
+    let unverified = situation.enrichment.guardduty.iter();
+    let unverified = unverified
+        .filter(|check| check.is == Standing::Unknown)
+        .map(|check| {
+            format!(
+                "GuardDuty was not seen to have the finding: {}",
+                check.because
+            )
+        });
     let unproven = exceptions.iter().filter_map(|held| {
         let place = policy.place(held.exception.line);
         held.unproven.map(|fact| {
@@ -407,7 +481,7 @@ fn alerts(policy: &Policy, skipped: &[Skipped], exceptions: &[Held]) -> Vec<Stri
             skipped.rule.id, skipped.unread
         )
     });
-    unproven.chain(passed_over).collect()
+    unverified.chain(unproven).chain(passed_over).collect()
 }
 
 fn bucket(target: &Target) -> Option<&Bucket> {
@@ -415,4 +489,8 @@ fn bucket(target: &Target) -> Option<&Bucket> {
         Target::Bucket(bucket) => Some(bucket),
         Target::Account(_) => None,
     }
+}
+
+fn is_directory(target: &Target) -> bool {
+    bucket(target).is_some_and(|bucket| bucket.directory)
 }

@@ -27,6 +27,8 @@ pub struct Options {
     pub member_role: Option<String>,
     /// `PORTCULLIS_ROLE_ARN`: the function's role, which every Deny spares.
     pub role_arn: Option<String>,
+    /// `PORTCULLIS_DETECTOR_ID`: the detector of the stack's account and Region, through which findings are read again.
+    pub detector: Option<String>,
     /// `AWS_ENDPOINT_URL_S3_CONTROL`, else `AWS_ENDPOINT_URL`.
     pub s3control_endpoint: Option<String>,
 }
@@ -96,6 +98,7 @@ impl Options {
             policy: set("PORTCULLIS_POLICY"),
             member_role,
             role_arn,
+            detector: set("PORTCULLIS_DETECTOR_ID"),
             s3control_endpoint,
         })
     }
@@ -114,6 +117,7 @@ impl Options {
         let options = AwsOptions {
             member_role: self.member_role.clone(),
             own_account: own.account.clone(),
+            detector: self.detector.clone(),
             s3control_endpoint: self.s3control_endpoint.clone(),
         };
         Aws::new(config, options)

@@ -43,6 +43,10 @@ words! {
         DirectoryBucket = "directory-bucket",
         /// The measure is for a bucket and the target is an account, or the other way round.
         WrongTarget = "wrong-target",
+        /// Logs are delivered to the bucket in a way that the measure would stop.
+        LogTarget = "log-target",
+        /// GuardDuty does not have the finding.
+        UnverifiedFinding = "unverified-finding",
         /// The bucket does not exist any more.
         BucketGone = "bucket-gone",
         /// The bucket is of an account that Portcullis has no role in.

@@ -17,6 +17,8 @@
 //! |---|---|
 //! | [`finding`] | the one reader of events, whatever their casing and wrapping, and the [`Finding`](finding::Finding) that comes of it |
 //! | [`classification`] | what a finding means: actor, authorization, way in, exposure, each with its reasons; the word lists that files and screen share |
+//! | [`enrichment`] | what Macie and GuardDuty say of a bucket and a finding, as they said it |
+//! | [`suppression`] | the GuardDuty filter that hides what is authorized, as narrow as the finding |
 //! | [`policy`] | the team's policy file: its types, its diagnostics, which rule and which exceptions hold |
 //! | [`settings`] | the S3 documents that are read and written, and when two of them mean the same |
 //! | [`measures`] | what a rule can ask for; each amends a desired copy of the settings |
@@ -27,7 +29,7 @@
 //! | [`record`] | the immutable account of it all |
 //! | [`store`] | records, leases, releases and the policy file, in a bucket or a folder, with conditional writes |
 //! | [`engine`] | the order of the calls: lease and observation, evidence, writes, result |
-//! | [`aws`] | clients, reads, writes, and what errors mean |
+//! | [`aws`] | clients, reads, writes, what Macie and GuardDuty are asked and told, and what errors mean |
 //! | [`deployment`] | the environment, made into what the engine works with; the cached policy |
 //! | [`report`] | plans, incidents and rollbacks as text |
 //!
@@ -36,13 +38,13 @@
 //! # The one idea
 //!
 //! Measures amend a desired copy of the bucket's settings; the plan is the difference between observed and desired; rollback
-//! is the inverse difference. So there is one write for each setting, what is already so vanishes from the plan, a second
-//! delivery of an event plans nothing, and no measure writes its own undo.
+//! is the inverse difference. So there is one write for each setting (for each access point's policy, of these), what is
+//! already so vanishes from the plan, a second delivery of an event plans nothing, and no measure writes its own undo.
 //!
 //! # Invariants
 //!
-//! - **The core is pure.** `finding`, `classification`, `policy`, `settings`, `measures`, `statements`, `decision`, `plan`,
-//!   `rollback` and `report` do no IO, read no clock and no environment, and know nothing of AWS's SDK. `now` is an
+//! - **The core is pure.** `finding`, `enrichment`, `classification`, `policy`, `settings`, `measures`, `statements`, `decision`, `plan`,
+//!   `rollback`, `suppression` and `report` do no IO, read no clock and no environment, and know nothing of AWS's SDK. `now` is an
 //!   argument. A test reads their source for it.
 //! - **No write before its evidence.** [`engine`] is the only caller of [`aws::write`], and has stored the record by then.
 //! - **Unreadable is not absent.** [`settings::Setting`] has three cases, and a measure that needs a setting which could not
@@ -72,6 +74,7 @@ pub mod classification;
 pub mod decision;
 pub mod deployment;
 pub mod engine;
+pub mod enrichment;
 pub mod finding;
 pub mod guard;
 pub mod measures;
@@ -83,3 +86,4 @@ pub mod rollback;
 pub mod settings;
 pub mod statements;
 pub mod store;
+pub mod suppression;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::settings::{Setting, SettingKind, Settings};
+use crate::settings::{Document, Setting, SettingKind, Settings};
 
 /// One setting, before and after.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,24 @@ pub struct Change {
     pub after: Setting,
     /// The measures that want it.
     pub measures: Vec<String>,
+}
+
+impl Change {
+    /// Whether `seen` is as this change leaves the setting. Of access points only those count whose policy it changes and
+    /// that are still there: others come and go while it is made.
+    pub fn is_made(&self, seen: &Setting) -> bool {
+        match (&self.before, &self.after, seen) {
+            (
+                Setting::Present(Document::AccessPointPolicies(before)),
+                Setting::Present(Document::AccessPointPolicies(after)),
+                Setting::Present(Document::AccessPointPolicies(seen)),
+            ) => before.changed(after).all(|(name, after)| {
+                let seen = seen.0.get(name);
+                seen.is_none_or(|seen| seen.policy == after.policy)
+            }),
+            _ => *seen == self.after,
+        }
+    }
 }
 
 /// Ordered changes, at most one for a setting.

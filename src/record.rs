@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::classification::{Classification, words};
 use crate::decision::Decision;
+use crate::enrichment::Enrichment;
 use crate::finding::{Finding, Target};
 use crate::rollback::Inverse;
 use crate::settings::{SettingKind, Settings};
@@ -41,6 +42,9 @@ pub struct Record {
     pub policy: PolicyRef,
     /// The settings before anything was changed.
     pub before: Settings,
+    /// What other services said.
+    #[serde(skip_serializing_if = "Enrichment::is_empty", default)]
+    pub enrichment: Enrichment,
     /// The decision, with its plan.
     pub decision: Decision,
     /// For a rollback: which record, and how.

@@ -1,6 +1,7 @@
 //! Rollback: the inverse of a record's plan, for what is still as Portcullis left it.
 //!
-//! A bucket policy is undone statement by statement and tags one by one, so that what others have changed since stays.
+//! Policies of buckets and access points are undone statement by statement and tags one by one, so that what others have
+//! changed since stays. Access points that others have created or deleted since are neither touched nor missed.
 //! Everything else that is not as we left it is drift: shown, and refused unless it is forced.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Change, Plan};
-use crate::settings::{Document, PolicyDocument, Setting, SettingKind, Settings, Statement};
+use crate::settings::{
+    AccessPoints, Document, PolicyDocument, Setting, SettingKind, Settings, Statement,
+};
 use crate::statements::Deny;
 
 /// What a rollback would do.
@@ -95,7 +98,7 @@ fn undo(change: &Change, current: &Setting, bucket_arn: &str, forced: bool) -> U
     if *current == change.before {
         return Undo::Nothing(Some(format!("the {title} is already as it was before")));
     }
-    let (goal, note) = goal(change);
+    let (goal, note) = goal(change, current);
     if *current == goal {
         return Undo::Nothing(note);
     }
@@ -108,7 +111,8 @@ fn undo(change: &Change, current: &Setting, bucket_arn: &str, forced: bool) -> U
         ));
     }
     match change.setting {
-        SettingKind::BucketPolicy => undo_policy(change, current, bucket_arn),
+        SettingKind::BucketPolicy => undo_bucket_policy(change, current, bucket_arn),
+        SettingKind::AccessPointPolicies => undo_access_points(change, current),
         SettingKind::Tags => undo_tags(change, current),
         _ => Undo::Refuse(format!(
             "somebody changed the {title} since; --force-setting {} puts it back all the same",
@@ -117,8 +121,18 @@ fn undo(change: &Change, current: &Setting, bucket_arn: &str, forced: bool) -> U
     }
 }
 
-/// What a rollback can put back: the state before, save that S3 never lets a bucket be unversioned again.
-fn goal(change: &Change) -> (Setting, Option<String>) {
+/// What a rollback can put back: the state before, save that S3 never lets a bucket be unversioned again, and that access
+/// points which were not locked are nobody's business here.
+fn goal(change: &Change, current: &Setting) -> (Setting, Option<String>) {
+    if let (Some(before), Some(after), Some(now)) = (
+        access_points(&change.before),
+        access_points(&change.after),
+        access_points(current),
+    ) {
+        let changed = before.changed(after).map(|(name, _)| name);
+        let goal = now.with_policies(changed, before);
+        return (Setting::Present(Document::AccessPointPolicies(goal)), None);
+    }
     let unversioned = match &change.before {
         Setting::Present(Document::Xml(before)) => before.root().child("Status").is_none(),
         before => *before == Setting::Absent,
@@ -167,34 +181,107 @@ fn tags(setting: &Setting) -> BTreeMap<String, String> {
     }
 }
 
-/// Takes our statements (or our entries in them) out of the current policy and puts back the foreign ones that we removed.
-fn undo_policy(change: &Change, current: &Setting, bucket_arn: &str) -> Undo {
-    let (before, after, now) = (
-        statements(&change.before),
-        statements(&change.after),
-        statements(current),
+fn undo_bucket_policy(change: &Change, current: &Setting, bucket_arn: &str) -> Undo {
+    let policy = |setting| match setting {
+        &Setting::Present(Document::BucketPolicy(ref policy)) => Some(policy),
+        _ => None,
+    };
+    let undone = undo_policy(
+        [&change.before, &change.after, current].map(policy),
+        bucket_arn,
+        change.setting,
     );
-    let added: Vec<&Statement> = after
-        .iter()
-        .filter(|statement| !before.contains(statement))
-        .collect();
-    let removed: Vec<(usize, &Statement)> = before
-        .iter()
-        .enumerate()
-        .filter(|(_, statement)| !after.contains(statement))
-        .collect();
+    match undone {
+        Ok((None, note)) => Undo::Nothing(note),
+        Ok((Some(None), note)) => Undo::To(Setting::Absent, note),
+        Ok((Some(Some(policy)), note)) => {
+            Undo::To(Setting::Present(Document::BucketPolicy(policy)), note)
+        }
+        Err(why) => Undo::Refuse(why),
+    }
+}
 
+/// Undoes the policies of the access points that were changed, each as a bucket policy is.
+fn undo_access_points(change: &Change, current: &Setting) -> Undo {
+    let (Some(before), Some(after), Some(now)) = (
+        access_points(&change.before),
+        access_points(&change.after),
+        access_points(current),
+    ) else {
+        return Undo::Refuse("the record holds no access points".to_owned());
+    };
     let mut result = now.clone();
     let mut notes = Vec::new();
+    for (name, left) in before.changed(after) {
+        let (Some(was), Some(point)) = (before.0.get(name), result.0.get_mut(name)) else {
+            notes.push(format!("access point {name} was deleted since"));
+            continue;
+        };
+        let policies = [&was.policy, &left.policy, &point.policy].map(Option::as_ref);
+        match undo_policy(policies, &left.arn, change.setting) {
+            Ok((undone, note)) => {
+                notes.extend(note.map(|note| format!("access point {name}: {note}")));
+                if let Some(policy) = undone {
+                    point.policy = policy;
+                }
+            }
+            Err(why) => return Undo::Refuse(format!("access point {name}: {why}")),
+        }
+    }
+    let note = (!notes.is_empty()).then(|| notes.join("; "));
+    match result == *now {
+        true => Undo::Nothing(note),
+        false => Undo::To(
+            Setting::Present(Document::AccessPointPolicies(result)),
+            note,
+        ),
+    }
+}
+
+fn access_points(setting: &Setting) -> Option<&AccessPoints> {
+    match setting {
+        Setting::Present(Document::AccessPointPolicies(points)) => Some(points),
+        _ => None,
+    }
+}
+
+/// What becomes of a policy: none where it stays as it is, otherwise what it is to be; and what is worth telling.
+type Undone = (Option<Option<PolicyDocument>>, Option<String>);
+
+/// Takes our statements (or our entries in them) out of the current policy and puts back the foreign ones that we removed.
+/// The policies are those before, as we left it, and now; `arn` is of what they are attached to.
+fn undo_policy(
+    [before, after, now]: [Option<&PolicyDocument>; 3],
+    arn: &str,
+    setting: SettingKind,
+) -> Result<Undone, String> {
+    let statements = |policy: Option<&PolicyDocument>| -> Vec<Statement> {
+        policy
+            .map(|policy| policy.statements().to_vec())
+            .unwrap_or_default()
+    };
+    let (was, left) = (statements(before), statements(after));
+    let added: Vec<&Statement> = left
+        .iter()
+        .filter(|statement| !was.contains(statement))
+        .collect();
+    let removed: Vec<(usize, &Statement)> = was
+        .iter()
+        .enumerate()
+        .filter(|(_, statement)| !left.contains(statement))
+        .collect();
+
+    let mut result = statements(now);
+    let mut notes = Vec::new();
     for statement in added {
-        let Some(ours) = Deny::parse(statement, bucket_arn) else {
-            return Undo::Refuse(
+        let Some(ours) = Deny::parse(statement, arn) else {
+            return Err(
                 "the record holds a statement that is not of Portcullis's shape".to_owned(),
             );
         };
-        let earlier = before
+        let earlier = was
             .iter()
-            .filter_map(|s| Deny::parse(s, bucket_arn))
+            .filter_map(|s| Deny::parse(s, arn))
             .find(|deny| deny.sid == ours.sid);
         let entries: BTreeSet<String> = ours
             .values()
@@ -207,18 +294,18 @@ fn undo_policy(change: &Change, current: &Setting, bucket_arn: &str) -> Undo {
         }
         let place = result
             .iter()
-            .position(|s| Deny::parse(s, bucket_arn).is_some_and(|deny| deny.sid == ours.sid));
+            .position(|s| Deny::parse(s, arn).is_some_and(|deny| deny.sid == ours.sid));
         match place {
-            Some(index) => match Deny::parse(&result[index], bucket_arn)
-                .and_then(|deny| deny.without(&entries))
-            {
-                Some(rest) => result[index] = rest.statement(bucket_arn),
-                None => drop(result.remove(index)),
-            },
+            Some(index) => {
+                match Deny::parse(&result[index], arn).and_then(|deny| deny.without(&entries)) {
+                    Some(rest) => result[index] = rest.statement(arn),
+                    None => drop(result.remove(index)),
+                }
+            }
             None if result.iter().any(|s| s.sid() == Some(&ours.sid)) => {
-                return Undo::Refuse(format!(
-                    "statement {} was changed by somebody; compare it with the record, then use --force-setting {}",
-                    ours.sid, change.setting
+                return Err(format!(
+                    "statement {} was changed by somebody; compare it with the record, then use --force-setting {setting}",
+                    ours.sid
                 ));
             }
             None => notes.push(format!("statement {} is gone already", ours.sid)),
@@ -226,47 +313,32 @@ fn undo_policy(change: &Change, current: &Setting, bucket_arn: &str) -> Undo {
     }
     for (index, statement) in removed {
         // Our own earlier form of a merged statement was dealt with above; only foreign ones are put back.
-        if Deny::parse(statement, bucket_arn).is_none() && !result.contains(statement) {
+        if Deny::parse(statement, arn).is_none() && !result.contains(statement) {
             if let Some(sid) = statement
                 .sid()
                 .filter(|sid| result.iter().any(|s| s.sid() == Some(*sid)))
             {
-                return Undo::Refuse(format!(
+                return Err(format!(
                     "statement {sid} was removed and somebody has written another of that name since; compare it with the \
-                     record, then use --force-setting {}",
-                    change.setting
+                     record, then use --force-setting {setting}"
                 ));
             }
             result.insert(index.min(result.len()), statement.clone());
         }
     }
     let note = (!notes.is_empty()).then(|| notes.join("; "));
-    if result == now {
-        return Undo::Nothing(note);
+    if result == statements(now) {
+        return Ok((None, note));
     }
-    let restored = match (current, result.is_empty()) {
-        (_, true) => Setting::Absent,
-        (Setting::Present(Document::BucketPolicy(policy)), false) => {
-            present(policy.with_statements(result))
-        }
-        (_, false) => present(PolicyDocument::new(result)),
+    let restored = match (now, result.is_empty()) {
+        (_, true) => None,
+        (Some(now), false) => Some(now.with_statements(result)),
+        (None, false) => Some(PolicyDocument::new(result)),
     };
     // Where the outcome means the same as the policy before, its very bytes go back.
-    let restored = if restored == change.before {
-        change.before.clone()
-    } else {
-        restored
+    let restored = match restored.as_ref() == before {
+        true => before.cloned(),
+        false => restored,
     };
-    Undo::To(restored, note)
-}
-
-fn present(policy: PolicyDocument) -> Setting {
-    Setting::Present(Document::BucketPolicy(policy))
-}
-
-fn statements(setting: &Setting) -> Vec<Statement> {
-    match setting {
-        Setting::Present(Document::BucketPolicy(policy)) => policy.statements().to_vec(),
-        _ => Vec::new(),
-    }
+    Ok((Some(restored), note))
 }

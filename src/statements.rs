@@ -1,9 +1,9 @@
 //! The Deny statements that Portcullis writes, and how a later finding merges into them.
 //!
 //! One shape serves every measure: Principal is always `"*"` (a principal that is deleted later would make the whole policy
-//! unwritable), the bucket and its objects are both named (or single objects), conditions say what it hits, and every
-//! statement spares break-glass and Portcullis's own role. A statement with our Sid that is not of this shape was changed by somebody else:
-//! it counts as foreign and is left alone.
+//! unwritable), the bucket or access point and its objects are both named (or single objects), conditions say what it hits,
+//! and every statement spares break-glass and Portcullis's own role. A statement with our Sid that is not of this shape was
+//! changed by somebody else: it counts as foreign and is left alone.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ pub struct Deny {
     pub spared: BTreeSet<String>,
 }
 
-/// Values that a later finding adds to: of a condition key, or the objects in Resource.
+/// Values that a later finding adds to: of a condition key, or keys of objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hits {
     /// What the values are compared with.
@@ -46,7 +46,7 @@ pub struct Hits {
 pub enum By {
     /// A condition: operator and key.
     Condition(&'static str, &'static str),
-    /// The object asked for, by its ARN.
+    /// The object asked for, by its key.
     Object,
 }
 
@@ -74,7 +74,7 @@ const HITS: [(&str, &str); 5] = [
 ];
 
 /// The conditions that parameters set.
-const TESTS: [(&str, &str); 8] = [
+const TESTS: [(&str, &str); 9] = [
     ("StringNotEquals", "aws:PrincipalOrgID"),
     ("StringNotEquals", "aws:PrincipalAccount"),
     ("NotIpAddress", "aws:SourceIp"),
@@ -83,14 +83,46 @@ const TESTS: [(&str, &str); 8] = [
     ("BoolIfExists", "aws:ViaAWSService"),
     ("StringEqualsIgnoreCase", "s3:authType"),
     ("NumericGreaterThan", "s3:signatureAge"),
+    ("StringNotEquals", "s3express:SessionMode"),
 ];
 
 const SPARED: (&str, &str) = ("ArnNotLike", "aws:PrincipalArn");
 const SERVICES: (&str, &str) = ("BoolIfExists", "aws:PrincipalIsAWSService");
 
+/// What a policy is attached to, by its ARN: a bucket or an access point.
+#[derive(Debug, Clone, Copy)]
+struct Resource<'a>(&'a str);
+
+impl Resource<'_> {
+    /// The bucket or access point with all that is in it. A directory bucket stands for its objects itself.
+    fn all(self) -> Value {
+        match self.0.split(':').nth(2) {
+            Some("s3express") => json!([self.0]),
+            _ => json!([self.0, self.object("*")]),
+        }
+    }
+
+    /// `arn:aws:s3:::bucket/key`, but `arn:aws:s3:region:account:accesspoint/name/object/key`.
+    fn object(self, key: &str) -> String {
+        format!("{}{}{key}", self.0, self.infix())
+    }
+
+    fn key(self, arn: &str) -> Option<&str> {
+        arn.strip_prefix(self.0)?.strip_prefix(self.infix())
+    }
+
+    fn infix(self) -> &'static str {
+        let name = self.0.splitn(6, ':').nth(5).unwrap_or_default();
+        match name.starts_with("accesspoint/") {
+            true => "/object/",
+            false => "/",
+        }
+    }
+}
+
 impl Deny {
-    /// The statement for a bucket, as it is written.
-    pub fn statement(&self, bucket_arn: &str) -> Statement {
+    /// The statement for the policy of a bucket or an access point, as it is written.
+    pub fn statement(&self, arn: &str) -> Statement {
         let mut condition: Map<String, Value> = Map::new();
         let mut test = |operator: &str, key: &str, values: Value| {
             let keys = condition.entry(operator).or_insert_with(|| json!({}));
@@ -98,7 +130,7 @@ impl Deny {
                 keys.insert(key.to_owned(), values);
             }
         };
-        let mut resource = json!([bucket_arn, format!("{bucket_arn}/*")]);
+        let mut resource = Resource(arn).all();
         match &self.hits {
             Some(Hits {
                 by: By::Condition(operator, key),
@@ -107,7 +139,10 @@ impl Deny {
             Some(Hits {
                 by: By::Object,
                 values,
-            }) => resource = json!(values),
+            }) => {
+                let arns = values.iter().map(|key| Resource(arn).object(key));
+                resource = arns.collect();
+            }
             None => {}
         }
         for only in &self.only {
@@ -128,8 +163,8 @@ impl Deny {
         }))
     }
 
-    /// Reads a statement that is exactly of our shape for this bucket; anything else is foreign.
-    pub fn parse(statement: &Statement, bucket_arn: &str) -> Option<Self> {
+    /// Reads a statement that is exactly of our shape for this bucket or access point; anything else is foreign.
+    pub fn parse(statement: &Statement, arn: &str) -> Option<Self> {
         let sid = statement.sid().filter(|sid| sid.starts_with(SID_PREFIX))?;
         let condition = statement.value().get("Condition")?.as_object()?;
         // The case of a condition key has no meaning.
@@ -140,7 +175,7 @@ impl Deny {
                 .map(|(_, values)| set(values))
         };
         let objects = statement.list("Resource");
-        let hits = match objects.contains(&bucket_arn) {
+        let hits = match objects.contains(&arn) {
             true => HITS.iter().find_map(|&(operator, key)| {
                 Some(Hits {
                     by: By::Condition(operator, key),
@@ -148,16 +183,13 @@ impl Deny {
                 })
             }),
             false => {
-                let inside = format!("{bucket_arn}/");
-                let is_object = |arn: &&str| arn.starts_with(&inside) && !arn.contains('*');
-                let values = objects
+                let keys = objects
                     .into_iter()
-                    .filter(is_object)
-                    .map(str::to_owned)
-                    .collect();
+                    .filter_map(|object| Resource(arn).key(object))
+                    .filter(|key| !key.contains('*'));
                 Some(Hits {
                     by: By::Object,
-                    values,
+                    values: keys.map(str::to_owned).collect(),
                 })
             }
         };
@@ -180,23 +212,22 @@ impl Deny {
             spare_services: values(SERVICES.0, SERVICES.1).is_some(),
             spared: values(SPARED.0, SPARED.1)?,
         };
-        (deny.statement(bucket_arn) == *statement).then_some(deny)
+        (deny.statement(arn) == *statement).then_some(deny)
     }
 
     /// Puts the statement into `policy`: merged into ours of the same Sid, in its place, or appended. Foreign statements
     /// keep their text and order. Who is spared is renewed, so that break-glass always holds as the policy file has it now.
-    pub fn amend(&self, policy: Option<&PolicyDocument>, bucket_arn: &str) -> PolicyDocument {
+    pub fn amend(&self, policy: Option<&PolicyDocument>, arn: &str) -> PolicyDocument {
         let mut statements = policy
             .map(|policy| policy.statements().to_vec())
             .unwrap_or_default();
         let mine = statements.iter().position(|statement| {
-            Self::parse(statement, bucket_arn).is_some_and(|other| other.is_mergeable(self))
+            Self::parse(statement, arn).is_some_and(|other| other.is_mergeable(self))
         });
         match mine {
             Some(index) => {
-                let merged =
-                    Self::parse(&statements[index], bucket_arn).map(|other| self.merged(&other));
-                let merged = merged.unwrap_or_else(|| self.clone()).statement(bucket_arn);
+                let merged = Self::parse(&statements[index], arn).map(|other| self.merged(&other));
+                let merged = merged.unwrap_or_else(|| self.clone()).statement(arn);
                 if merged != statements[index] {
                     statements[index] = merged;
                 }
@@ -208,7 +239,7 @@ impl Deny {
                         sid,
                         ..self.clone()
                     }
-                    .statement(bucket_arn),
+                    .statement(arn),
                 );
             }
         }

@@ -8,7 +8,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 /// An AWS call that failed.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{operation} on {resource} answered {code}{}{}", message_part(.message), advice(.meaning, .message))]
+#[error("{operation} on {resource} answered {code}{}{}", message_part(.message), advice(operation, .meaning, .message))]
 pub struct AwsError {
     /// The API, such as `PutBucketPolicy`.
     pub operation: &'static str,
@@ -42,12 +42,14 @@ pub enum Meaning {
 }
 
 /// Codes by which S3 says that a setting is not configured.
-const NOT_CONFIGURED: [&str; 8] = [
+const NOT_CONFIGURED: [&str; 10] = [
+    "NoSuchAccessPointPolicy",
     "NoSuchBucketPolicy",
     "NoSuchCORSConfiguration",
     "NoSuchLifecycleConfiguration",
     "NoSuchPublicAccessBlockConfiguration",
     "NoSuchTagSet",
+    "NoSuchWebsiteConfiguration",
     "OwnershipControlsNotFoundError",
     "ReplicationConfigurationNotFoundError",
     "ServerSideEncryptionConfigurationNotFoundError",
@@ -68,7 +70,25 @@ const OTHER_REGION: [&str; 4] = [
     "TemporaryRedirect",
 ];
 
+/// The code of a call that was given up.
+pub(super) const TOO_LATE: &str = "no answer in time";
+
 impl AwsError {
+    /// The error without its resource and advice, for where it stops nothing.
+    pub(super) fn in_short(&self) -> String {
+        let verb = match self.meaning {
+            Meaning::NoAnswer => ":",
+            _ => " answered",
+        };
+        let message = message_part(&self.message);
+        format!("{}{verb} {}{message}", self.operation, self.code)
+    }
+
+    /// What to do about it, to be put behind it.
+    pub(super) fn advice(&self) -> &'static str {
+        advice(self.operation, &self.meaning, &self.message)
+    }
+
     pub(crate) fn new<E: ProvideErrorMetadata + std::error::Error + 'static>(
         operation: &'static str,
         resource: &str,
@@ -80,10 +100,8 @@ impl AwsError {
             (Some(code), _) => code.to_owned(),
             (None, Some(status)) => format!("HTTP {status}"),
             (None, None) => match error {
-                SdkError::TimeoutError(_) => "no answer in time".to_owned(),
-                SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-                    "no answer in time".to_owned()
-                }
+                SdkError::TimeoutError(_) => TOO_LATE.to_owned(),
+                SdkError::DispatchFailure(failure) if failure.is_timeout() => TOO_LATE.to_owned(),
                 SdkError::DispatchFailure(_) => "no connection".to_owned(),
                 _ => "an error before the call".to_owned(),
             },
@@ -132,7 +150,7 @@ fn message_part(message: &Option<String>) -> String {
     format!(" ({line})")
 }
 
-fn advice(meaning: &Meaning, message: &Option<String>) -> &'static str {
+fn advice(operation: &str, meaning: &Meaning, message: &Option<String>) -> &'static str {
     let says = |text: &str| {
         message
             .as_ref()
@@ -144,6 +162,21 @@ fn advice(meaning: &Meaning, message: &Option<String>) -> &'static str {
         }
         _ if says("BlockPublicPolicy") => {
             "; S3 refuses a policy that is still public, so add remove-public-grants to the rule"
+        }
+        _ if says("detectorId is not owned") => {
+            "; PORTCULLIS_DETECTOR_ID must be the detector of this account and Region, or unset"
+        }
+        _ if says("Macie is not enabled") => {
+            "; enable Macie in the bucket's account and Region, or ask for no discovery"
+        }
+        Meaning::Denied | Meaning::Other if operation == "ArchiveFindings" => {
+            "; only the GuardDuty administrator can archive, and members cannot: do it in the administrator's account"
+        }
+        Meaning::Other if operation == "CreateFilter" => {
+            "; in an organization only the GuardDuty administrator can create suppression rules"
+        }
+        Meaning::Denied if says("guardduty:") || says("macie2:") => {
+            "; check the role's permissions and control policies that hit it"
         }
         Meaning::Denied => {
             "; check the role's permissions, the bucket's owner, and Deny statements or control policies that hit it"

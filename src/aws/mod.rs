@@ -3,7 +3,12 @@
 //! Nothing outside this module and `store` knows the SDK. Clients are built when they are first needed and share one HTTP
 //! client, so that a finding costs no more connections than the services it touches.
 
+mod access_points;
+mod body;
 mod error;
+pub mod guardduty;
+pub mod macie;
+mod quick;
 mod session;
 mod settings;
 mod xml;
@@ -30,6 +35,9 @@ pub struct Aws {
     config: SdkConfig,
     own_account: Option<String>,
     member_role: Option<String>,
+    detector: Option<String>,
+    /// Our own detectors by Region, as GuardDuty listed them.
+    detectors: Mutex<HashMap<String, String>>,
     s3control_endpoint: Option<String>,
     /// Configurations of other accounts: assumed credentials live in them and are reused until they expire.
     members: Mutex<HashMap<String, SdkConfig>>,
@@ -44,6 +52,8 @@ pub struct AwsOptions {
     pub member_role: Option<String>,
     /// The account that we run in; buckets of others need `member_role`.
     pub own_account: Option<String>,
+    /// The stack's own detector; a member's finding is read through it, never through the member's.
+    pub detector: Option<String>,
     /// A fixed endpoint for s3control, whose own rules put the account id in front of the host name.
     pub s3control_endpoint: Option<String>,
 }
@@ -88,6 +98,8 @@ impl Aws {
             config,
             own_account: options.own_account,
             member_role: options.member_role,
+            detector: options.detector,
+            detectors: Mutex::default(),
             s3control_endpoint: options.s3control_endpoint,
             members: Mutex::default(),
             s3: Mutex::default(),
@@ -106,10 +118,7 @@ impl Aws {
 
     /// Who we are where `place` is: in another account, also the role that we assume there.
     pub fn acting_as(&self, own: &Own, place: &Place) -> Own {
-        let foreign = self.own_account.as_ref() != Some(&place.account);
-        let role = self.member_role.as_ref().filter(|_| foreign);
-        let arn =
-            role.map(|role| format!("arn:{}:iam::{}:role/{role}", place.partition, place.account));
+        let arn = self.member_role_in(place);
         Own {
             principals: own.principals.iter().cloned().chain(arn).collect(),
             account: own.account.clone(),
@@ -130,6 +139,9 @@ impl Aws {
         let config = self.member(place).await;
         let builder =
             aws_sdk_s3::config::Builder::from(&config).region(Region::new(place.region.clone()));
+        // What is asked of directory buckets is asked of the Region, which knows no sessions; with a fixed endpoint the SDK
+        // would create one first.
+        let builder = builder.disable_s3_express_session_auth(true);
         // Stand-ins have no host name for each bucket.
         let client =
             aws_sdk_s3::Client::from_conf(builder.force_path_style(has_endpoint(&config)).build());
@@ -150,10 +162,16 @@ impl Aws {
         aws_sdk_s3control::Client::from_conf(builder.build())
     }
 
+    /// The role to assume where `place` is, if it is in another account.
+    fn member_role_in(&self, place: &Place) -> Option<String> {
+        let role = self.member_role.as_ref()?;
+        let foreign = self.own_account.as_ref() != Some(&place.account);
+        foreign.then(|| format!("arn:{}:iam::{}:role/{role}", place.partition, place.account))
+    }
+
     async fn member(&self, place: &Place) -> SdkConfig {
-        let role = match &self.member_role {
-            Some(role) if self.own_account.as_ref() != Some(&place.account) => role,
-            _ => return self.config.clone(),
+        let Some(arn) = self.member_role_in(place) else {
+            return self.config.clone();
         };
         if let Some(config) = self
             .members
@@ -163,7 +181,6 @@ impl Aws {
         {
             return config;
         }
-        let arn = format!("arn:{}:iam::{}:role/{role}", place.partition, place.account);
         let credentials = AssumeRoleProvider::builder(arn)
             .session_name("portcullis")
             .configure(&self.config)

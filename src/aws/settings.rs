@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use aws_sdk_s3::types as s3;
 use aws_sdk_s3control::types as s3control;
 
-use super::{Aws, AwsError, Meaning, xml};
+use super::{Aws, AwsError, Meaning, access_points, xml};
 use crate::finding::{Finding, Target};
+use crate::plan::Change;
 use crate::settings::{
     Acl, Document, Grant, PolicyDocument, PublicAccessBlock, Setting, SettingKind,
 };
@@ -16,7 +17,7 @@ use crate::settings::{
 pub struct Place {
     /// The bucket; none for the account itself.
     pub bucket: Option<String>,
-    /// The owner. Every S3 call names it, so that a bucket of the same name in other hands is never touched.
+    /// The owner. S3 calls name it, so that a bucket of the same name in other hands is never touched.
     pub account: String,
     /// The Region.
     pub region: String,
@@ -51,6 +52,12 @@ impl Place {
         }
     }
 
+    /// The owner as a call about the bucket policy names it. To calls about directory buckets S3 answers 501 where they do;
+    /// whoever is not of the owner's account gets 405 there.
+    fn owner(&self) -> Option<String> {
+        (!self.bucket().ends_with("--x-s3")).then(|| self.account.clone())
+    }
+
     pub(super) fn bucket(&self) -> &str {
         self.bucket.as_deref().unwrap_or_default()
     }
@@ -61,6 +68,7 @@ impl Place {
 pub async fn read(aws: &Aws, place: &Place, kind: SettingKind) -> Result<Setting, AwsError> {
     let answer = match kind {
         SettingKind::BucketPolicy => read_policy(aws, place).await,
+        SettingKind::AccessPointPolicies => access_points::read(aws, place).await,
         SettingKind::Acl => read_acl(aws, place).await,
         SettingKind::PublicAccessBlock => read_public_access_block(aws, place).await,
         SettingKind::AccountPublicAccessBlock => read_account_public_access_block(aws, place).await,
@@ -71,7 +79,9 @@ pub async fn read(aws: &Aws, place: &Place, kind: SettingKind) -> Result<Setting
         | SettingKind::OwnershipControls
         | SettingKind::Cors
         | SettingKind::Logging
-        | SettingKind::Replication => xml::read(aws, place, kind).await,
+        | SettingKind::Replication
+        | SettingKind::Website
+        | SettingKind::PolicyStatus => xml::read(aws, place, kind).await,
     };
     match answer {
         Ok(document) => Ok(Setting::Present(document)),
@@ -86,14 +96,10 @@ pub async fn read(aws: &Aws, place: &Place, kind: SettingKind) -> Result<Setting
     }
 }
 
-/// Writes one setting whole. The caller reads it back.
-pub async fn write(
-    aws: &Aws,
-    place: &Place,
-    kind: SettingKind,
-    setting: &Setting,
-) -> Result<(), AwsError> {
-    match (kind, setting) {
+/// Makes one change: writes a setting whole, and of access points the policies that the change is about. The caller reads
+/// it back.
+pub async fn write(aws: &Aws, place: &Place, change: &Change) -> Result<(), AwsError> {
+    match (change.setting, &change.after) {
         (SettingKind::BucketPolicy, Setting::Present(Document::BucketPolicy(policy))) => {
             let request = aws
                 .s3(place)
@@ -101,7 +107,7 @@ pub async fn write(
                 .put_bucket_policy()
                 .bucket(place.bucket());
             let request = request
-                .expected_bucket_owner(&place.account)
+                .set_expected_bucket_owner(place.owner())
                 .policy(policy.text());
             request
                 .send()
@@ -115,11 +121,21 @@ pub async fn write(
                 .await
                 .delete_bucket_policy()
                 .bucket(place.bucket());
-            let answer = request.expected_bucket_owner(&place.account).send().await;
+            let request = request.set_expected_bucket_owner(place.owner());
+            let answer = request.send().await;
             answer
                 .map(drop)
                 .map_err(|error| AwsError::new("DeleteBucketPolicy", &place.name(), &error))
         }
+        (
+            SettingKind::AccessPointPolicies,
+            Setting::Present(Document::AccessPointPolicies(after)),
+        ) => match &change.before {
+            Setting::Present(Document::AccessPointPolicies(before)) => {
+                access_points::write(aws, place, before, after).await
+            }
+            _ => Err(not_writable(place, change.setting)),
+        },
         (SettingKind::Acl, Setting::Present(Document::Acl(acl))) => {
             write_acl(aws, place, acl).await
         }
@@ -211,17 +227,41 @@ async fn read_policy(aws: &Aws, place: &Place) -> Result<Document, AwsError> {
         .await
         .get_bucket_policy()
         .bucket(place.bucket());
-    let answer = request.expected_bucket_owner(&place.account).send().await;
+    let request = request.set_expected_bucket_owner(place.owner());
+    let answer = request.send().await;
     let answer = answer.map_err(|error| AwsError::new("GetBucketPolicy", &place.name(), &error))?;
     let text = answer.policy().unwrap_or_default();
-    let policy = PolicyDocument::parse(text).map_err(|error| AwsError {
-        operation: "GetBucketPolicy",
-        resource: place.name(),
+    let policy = parse_policy(text, "GetBucketPolicy", &place.name())?;
+    Ok(Document::BucketPolicy(policy))
+}
+
+/// A policy as S3 returned it to `operation`.
+pub(super) fn parse_policy(
+    text: &str,
+    operation: &'static str,
+    resource: &str,
+) -> Result<PolicyDocument, AwsError> {
+    PolicyDocument::parse(text).map_err(|error| AwsError {
+        operation,
+        resource: resource.to_owned(),
         code: "MalformedPolicy".to_owned(),
         message: Some(error.to_string()),
         meaning: Meaning::Other,
-    })?;
-    Ok(Document::BucketPolicy(policy))
+    })
+}
+
+/// What a plan of this version never asks for, and a record of another one may.
+pub(super) fn not_writable(place: &Place, kind: SettingKind) -> AwsError {
+    AwsError {
+        operation: "write",
+        resource: place.name(),
+        code: "NotWritable".to_owned(),
+        message: Some(format!(
+            "the {} is not of a form that this version writes",
+            kind.title()
+        )),
+        meaning: Meaning::Other,
+    }
 }
 
 async fn read_acl(aws: &Aws, place: &Place) -> Result<Document, AwsError> {

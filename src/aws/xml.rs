@@ -3,16 +3,13 @@
 //! The SDK addresses, signs, checks and retries; only the body is ours: reads keep what came in, and writes replace what
 //! the SDK would have made of an empty model.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
-
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::context::{
-    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
-};
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextMut;
 use aws_smithy_types::body::SdkBody;
 
+use super::body::Kept;
+use super::settings::not_writable;
 use super::{Aws, AwsError, Meaning, Place};
 use crate::settings::{Document, Setting, SettingKind, XmlDocument};
 
@@ -26,7 +23,7 @@ pub(super) async fn read(
     kind: SettingKind,
 ) -> Result<Document, AwsError> {
     let s3 = aws.s3(place).await;
-    let kept = Kept::default();
+    let kept = Kept::with_headers(&HEADERS);
     macro_rules! get {
         ($call:ident, $operation:literal) => {{
             let request = s3.$call().bucket(place.bucket());
@@ -49,9 +46,11 @@ pub(super) async fn read(
         SettingKind::Cors => get!(get_bucket_cors, "GetBucketCors"),
         SettingKind::Logging => get!(get_bucket_logging, "GetBucketLogging"),
         SettingKind::Replication => get!(get_bucket_replication, "GetBucketReplication"),
-        _ => return Err(not_xml("read", place, kind)),
+        SettingKind::Website => get!(get_bucket_website, "GetBucketWebsite"),
+        SettingKind::PolicyStatus => get!(get_bucket_policy_status, "GetBucketPolicyStatus"),
+        _ => return Err(not_writable(place, kind)),
     };
-    kept.document().map_err(|why| AwsError {
+    document(&kept).map_err(|why| AwsError {
         operation,
         resource: place.name(),
         code: "MalformedXML".to_owned(),
@@ -125,67 +124,16 @@ pub(super) async fn write(
         (SettingKind::Replication, Setting::Present(Document::Xml(xml))) => {
             call!(put_bucket_replication, "PutBucketReplication", xml)
         }
-        (kind, _) => Err(not_xml("write", place, kind)),
+        (kind, _) => Err(not_writable(place, kind)),
     }
 }
 
-fn not_xml(operation: &'static str, place: &Place, kind: SettingKind) -> AwsError {
-    AwsError {
-        operation,
-        resource: place.name(),
-        code: "NotWritable".to_owned(),
-        message: Some(format!(
-            "the {} is not of a form that this version writes",
-            kind.title()
-        )),
-        meaning: Meaning::Other,
-    }
-}
-
-/// Keeps the answer of the attempt that counts.
-#[derive(Debug, Clone, Default)]
-struct Kept(Arc<Mutex<Option<Answer>>>);
-
-#[derive(Debug)]
-struct Answer {
-    body: Vec<u8>,
-    headers: BTreeMap<String, String>,
-}
-
-impl Kept {
-    fn document(&self) -> Result<Document, String> {
-        let answer = self.0.lock().ok().and_then(|mut kept| kept.take());
-        let answer = answer.ok_or("the answer had no body")?;
-        let text = String::from_utf8(answer.body).map_err(|error| error.to_string())?;
-        let document = XmlDocument::parse(&text).map_err(|error| error.to_string())?;
-        Ok(Document::Xml(document.with_headers(answer.headers)))
-    }
-}
-
-impl Intercept for Kept {
-    fn name(&self) -> &'static str {
-        "KeepTheBody"
-    }
-
-    fn read_after_deserialization(
-        &self,
-        context: &AfterDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let response = context.response();
-        let header = |name: &&str| {
-            let value = response.headers().get(*name)?;
-            Some(((*name).to_owned(), value.to_owned()))
-        };
-        if let (Some(body), Ok(mut kept)) = (response.body().bytes(), self.0.lock()) {
-            *kept = Some(Answer {
-                body: body.to_vec(),
-                headers: HEADERS.iter().filter_map(header).collect(),
-            });
-        }
-        Ok(())
-    }
+/// The document in the body, with what belongs to it in the headers.
+fn document(kept: &Kept) -> Result<Document, String> {
+    let answer = kept.take().ok_or("the answer had no body")?;
+    let text = String::from_utf8(answer.body).map_err(|error| error.to_string())?;
+    let document = XmlDocument::parse(&text).map_err(|error| error.to_string())?;
+    Ok(Document::Xml(document.with_headers(answer.headers)))
 }
 
 /// Sends a document of ours.

@@ -3,20 +3,30 @@
 //!
 //! Pure: a [`Finding`], the observed [`Settings`] and the policy's `trusted` list in; conclusions in words out.
 
+mod access_path;
 mod actor;
+mod authorization;
+mod evidence;
 mod exposure;
+mod sensitivity;
+mod usage;
 mod vocabulary;
 
 use serde::{Deserialize, Serialize};
 
 pub use actor::{ClassifiedActor, break_glass};
+pub use exposure::Opening;
+pub(crate) use exposure::TELLING as TELL_EXPOSURE;
+pub use usage::Uses;
+pub(crate) use usage::{TELLING as TELL_USE, delivery_by_acl, delivery_not_by_service};
 pub(crate) use vocabulary::words;
 pub use vocabulary::{
     AccessPath, ActorKind, ApiOutcome, Authorization, BucketUse, Credentials, Exposure, Network,
     Sensitivity,
 };
 
-use crate::finding::{Bucket, Finding, UserType};
+use crate::enrichment::Enrichment;
+use crate::finding::{Bucket, Finding};
 use crate::policy::Policy;
 use crate::settings::Settings;
 
@@ -37,8 +47,18 @@ pub struct Classification {
     /// Whether the calls went through; none where the finding names no call.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub api_outcome: Option<ApiOutcome>,
+    /// What bears on the authorization without deciding it, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub evidence: Vec<String>,
+    /// What the bucket is for, as far as what was read tells.
+    pub uses: Uses,
     /// How exposed the bucket is, from live state; unknown where that was not read.
     pub exposure: Reasoned<Exposure>,
+    /// By which settings, and what closes them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub openings: Vec<Opening>,
+    /// How sensitive its data is.
+    pub sensitivity: Reasoned<Sensitivity>,
 }
 
 /// A conclusion and the facts that it rests on, in words.
@@ -74,6 +94,7 @@ pub fn classify(
     finding: &Finding,
     bucket: Option<&Bucket>,
     observed: &Settings,
+    enrichment: &Enrichment,
     policy: &Policy,
     own: &Own,
 ) -> Classification {
@@ -83,8 +104,10 @@ pub fn classify(
         .map(|actor| actor::classify(actor, finding, bucket, policy, own))
         .collect();
     let networks = networks(finding, policy);
-    let authorization = authorization(finding, &actors, &networks);
-    let access_path = access_path(finding, &actors, observed);
+    let uses = usage::uses(observed, bucket);
+    let authorization = authorization::authorization(finding, &actors, &networks, &uses);
+    let access_path = access_path::access_path(finding, &actors, bucket, observed);
+    let evidence = evidence::evidence(finding, &actors, bucket, observed);
     let api_outcome = (!finding.calls.is_empty()).then(|| {
         let all_failed = finding.calls.iter().all(|call| call.error.is_some());
         if all_failed {
@@ -96,13 +119,13 @@ pub fn classify(
     let credentials = sorted(finding.actors.iter().zip(&actors).filter_map(
         |(actor, classified)| match (classified.kind, &actor.access_key) {
             (ActorKind::Anonymous, _) => Some(Credentials::None),
-            _ if actor.instance.is_some() => Some(Credentials::Instance),
+            _ if actor.instance_of_session().is_some() => Some(Credentials::Instance),
             (_, Some(key)) if key.starts_with("ASIA") => Some(Credentials::Temporary),
             (_, Some(key)) if key.starts_with("AKIA") => Some(Credentials::LongTerm),
             _ => None,
         },
     ));
-    let exposure = exposure::exposure(observed, bucket);
+    let (exposure, openings) = exposure::exposure(observed, bucket);
     Classification {
         actors,
         authorization,
@@ -110,7 +133,11 @@ pub fn classify(
         networks,
         credentials,
         api_outcome,
+        evidence,
+        uses,
         exposure,
+        openings,
+        sensitivity: sensitivity::sensitivity(enrichment.macie.as_ref()),
     }
 }
 
@@ -141,149 +168,6 @@ fn networks(finding: &Finding, policy: &Policy) -> Vec<Network> {
         }
     }
     sorted(networks)
-}
-
-/// Trust is asked first: a team's own penetration test from a threat-listed address is still its own. With several actors,
-/// one that is not trusted is enough to deny it.
-fn authorization(
-    finding: &Finding,
-    actors: &[ClassifiedActor],
-    networks: &[Network],
-) -> Reasoned<Authorization> {
-    let trusted: Vec<&ClassifiedActor> = actors
-        .iter()
-        .filter(|actor| actor.authorization == Authorization::Authorized)
-        .collect();
-    if !actors.is_empty() && trusted.len() == actors.len() {
-        let because = trusted
-            .iter()
-            .map(|actor| actor.because.clone())
-            .collect::<Vec<_>>()
-            .join("; ");
-        return Reasoned::new(Authorization::Authorized, because);
-    }
-    let addresses = finding
-        .remotes
-        .iter()
-        .filter(|remote| remote.address.is_some())
-        .count();
-    if addresses > 0 && networks == [Network::Trusted] {
-        return Reasoned::new(
-            Authorization::Authorized,
-            "every remote address is in trusted.networks",
-        );
-    }
-    let listed = |network: Network| networks.contains(&network);
-    let because = if finding.kind.starts_with("AttackSequence:") {
-        "GuardDuty saw a sequence of steps of an attack"
-    } else if finding.kind.contains("MaliciousFile") {
-        "the object is malware"
-    } else if listed(Network::Tor) {
-        "the call came from a Tor exit"
-    } else if listed(Network::ThreatList) {
-        "the call came from an address on a threat list"
-    } else if listed(Network::CustomList) {
-        "the call came from an address on the team's own threat list"
-    } else if actors
-        .iter()
-        .any(|actor| actor.kind == ActorKind::Anonymous)
-    {
-        "the call was anonymous"
-    } else {
-        return Reasoned::new(
-            Authorization::Undetermined,
-            "nothing in trusted matches and the finding alone does not decide it",
-        );
-    };
-    Reasoned::new(Authorization::Unauthorized, because)
-}
-
-fn access_path(
-    finding: &Finding,
-    actors: &[ClassifiedActor],
-    observed: &Settings,
-) -> Reasoned<AccessPath> {
-    let kind = finding.kind.as_str();
-    let anonymous = actors
-        .iter()
-        .any(|actor| actor.kind == ActorKind::Anonymous);
-    let actor = finding.actors.first();
-    if kind.contains("MaliciousFile") {
-        return Reasoned::new(
-            AccessPath::MaliciousObject,
-            "the finding is about an object that is malware",
-        );
-    }
-    if anonymous
-        && finding
-            .calls
-            .iter()
-            .any(|call| call.api == "PreflightRequest")
-    {
-        return Reasoned::new(
-            AccessPath::Cors,
-            "a browser's preflight request was anonymous",
-        );
-    }
-    if anonymous {
-        let by_acl = observed.acl().is_ok_and(|acl| acl.is_public());
-        let by_policy = matches!(observed.bucket_policy(), Ok(Some(policy)) if policy.is_public());
-        return match (by_policy, by_acl) {
-            (false, true) => Reasoned::new(
-                AccessPath::PublicAcl,
-                "the caller was anonymous and the ACL admits everybody",
-            ),
-            (true, _) => Reasoned::new(
-                AccessPath::PublicPolicy,
-                "the caller was anonymous and the policy admits everybody",
-            ),
-            (false, false) => Reasoned::new(
-                AccessPath::Unknown,
-                "the caller was anonymous; no grant to everybody was seen",
-            ),
-        };
-    }
-    let changed = [
-        "Policy:S3/",
-        "Stealth:S3/",
-        "DefenseImpairment:S3/",
-        "Impact:S3/AnomalousBehavior.Permission",
-    ];
-    if changed.iter().any(|prefix| kind.starts_with(prefix)) || finding.detection_rule.is_some() {
-        return Reasoned::new(
-            AccessPath::ConfigurationChange,
-            "the finding is about a change of settings",
-        );
-    }
-    if kind.contains("InstanceCredentialExfiltration")
-        || actor.is_some_and(|actor| actor.instance.is_some())
-    {
-        return Reasoned::new(
-            AccessPath::InstanceCredentials,
-            "the credentials are those of an EC2 instance",
-        );
-    }
-    if actors
-        .iter()
-        .any(|actor| actor.kind == ActorKind::ExternalAccount)
-    {
-        return Reasoned::new(
-            AccessPath::CrossAccountGrant,
-            "the caller belongs to another account",
-        );
-    }
-    match actor.map(|actor| actor.user_type) {
-        Some(UserType::Unknown | UserType::AwsService | UserType::AwsAccount) | None => {
-            Reasoned::new(
-                AccessPath::Unknown,
-                "the finding does not say how the caller got in",
-            )
-        }
-        Some(_) => Reasoned::new(
-            AccessPath::CompromisedIdentity,
-            "the caller signed as an identity of the account",
-        ),
-    }
 }
 
 fn sorted<T: Ord>(items: impl IntoIterator<Item = T>) -> Vec<T> {

@@ -86,7 +86,7 @@ impl Engine<'_> {
                     may_succeed_later: true,
                 });
             }
-            let error = match aws::write(self.aws, place, change.setting, &change.after).await {
+            let error = match aws::write(self.aws, place, change).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
@@ -109,7 +109,7 @@ impl Engine<'_> {
         loop {
             let seen = aws::read(self.aws, place, change.setting).await;
             let why = match seen {
-                Ok(seen) if seen == change.after => return Ok(()),
+                Ok(seen) if change.is_made(&seen) => return Ok(()),
                 Ok(Setting::Unreadable { operation, code }) => {
                     format!("it could not be read back: {operation} answered {code}")
                 }
@@ -132,7 +132,7 @@ struct NotWritten {
     may_succeed_later: bool,
 }
 
-/// Every write of ours replaces a whole setting, so that writing it twice is as good as once.
+/// Every write of ours replaces a whole document, so that writing it twice is as good as once.
 fn is_worth_a_retry(error: &AwsError) -> bool {
     matches!(error.meaning, Meaning::Busy | Meaning::NoAnswer)
 }

@@ -5,7 +5,8 @@ use jiff::SignedDuration;
 
 use super::{Engine, EngineError, limits, observe, unique};
 use crate::aws::{Meaning, Place};
-use crate::decision::settings_to_read;
+use crate::decision::{Wanted, wanted};
+use crate::enrichment::Enrichment;
 use crate::finding::{Finding, Target};
 use crate::guard::Guard;
 use crate::measures::Stop;
@@ -17,6 +18,7 @@ use crate::store::{self, Lease, LeaseRequest};
 pub(super) struct Look {
     pub(super) record: Record,
     pub(super) observed: Settings,
+    pub(super) enrichment: Enrichment,
     pub(super) stops: Vec<Stop>,
     pub(super) place: Place,
     pub(super) lease: Option<Lease>,
@@ -43,18 +45,15 @@ impl Engine<'_> {
         }
         // The bucket of a sample is nobody's or somebody else's: it is never asked for.
         let blind = finding.sample || stops.iter().any(|stop| stop.guard == Guard::OtherAccount);
-        let kinds: Vec<_> = match blind {
-            true => Vec::new(),
-            false => settings_to_read(
-                finding,
-                target,
-                self.policy,
-                &self.own_at(finding, target),
-                now,
-            )
-            .into_iter()
-            .collect(),
+        let wanted = match blind {
+            true => Wanted::default(),
+            false => {
+                let own = self.own_at(finding, target);
+                let investigates = self.operator.is_some();
+                wanted(finding, target, self.policy, &own, investigates, now)
+            }
         };
+        let kinds: Vec<_> = wanted.settings.into_iter().collect();
         let (held, released, exceeded, stands, observed) = futures_util::join!(
             self.lease(finding, &guess, lease && !blind),
             self.released(finding, &guess, lease),
@@ -82,14 +81,16 @@ impl Engine<'_> {
                 }
                 Err(error) => return Err(EngineError::Observe(error)),
             };
-            let decided = self.decide(finding, target, &observed, &stops);
-            let record = self.record(finding, target, &observed, decided);
-            Ok((record, observed, stops, place))
+            let enrichment = Enrichment::default();
+            let decided = self.decide(finding, target, &observed, &enrichment, &stops);
+            let record = self.record(finding, target, &observed, &enrichment, decided);
+            Ok((record, observed, enrichment, stops, place))
         };
         match look.await {
-            Ok((record, observed, stops, place)) => Ok(Look {
+            Ok((record, observed, enrichment, stops, place)) => Ok(Look {
                 record,
                 observed,
+                enrichment,
                 stops,
                 place,
                 lease,

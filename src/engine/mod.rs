@@ -25,6 +25,7 @@ pub use undo::{OPERATOR_TIME, RollbackError, RollbackRequest};
 use crate::aws::{Aws, AwsError, Place};
 use crate::classification::{Classification, Own, classify};
 use crate::decision::{Decision, Situation, decide, may_act};
+use crate::enrichment::Enrichment;
 use crate::finding::{Finding, Target};
 use crate::guard::Guard;
 use crate::measures::Stop;
@@ -192,7 +193,8 @@ impl Engine<'_> {
             Target::Account(_) => None,
         };
         let own = self.own_at(finding, target);
-        let classification = classify(finding, bucket, &Settings::default(), self.policy, &own);
+        let (nothing, untold) = (Settings::default(), Enrichment::default());
+        let classification = classify(finding, bucket, &nothing, &untold, self.policy, &own);
         let ours = !classification.actors.is_empty()
             && classification.actors.iter().all(|actor| actor.own);
         ours.then(|| {
@@ -271,8 +273,9 @@ impl Engine<'_> {
             );
             evidence::give_up(self.store, &id, (self.clock)()).await?;
             look.observed.0.extend(again.0);
-            let decided = self.decide(finding, target, &look.observed, &look.stops);
-            look.record = self.record(finding, target, &look.observed, decided);
+            let (observed, enrichment) = (&look.observed, &look.enrichment);
+            let decided = self.decide(finding, target, observed, enrichment, &look.stops);
+            look.record = self.record(finding, target, observed, enrichment, decided);
         }
         Err(EngineError::Unstable)
     }
@@ -315,6 +318,7 @@ impl Engine<'_> {
         finding: &Finding,
         target: &Target,
         observed: &Settings,
+        enrichment: &Enrichment,
         stops: &[Stop],
     ) -> (Classification, Decision) {
         decide(&Situation {
@@ -325,6 +329,7 @@ impl Engine<'_> {
             own: &self.own_at(finding, target),
             operator: self.operator,
             observed,
+            enrichment,
             stops,
             now: (self.clock)(),
         })
@@ -335,6 +340,7 @@ impl Engine<'_> {
         finding: &Finding,
         target: &Target,
         observed: &Settings,
+        enrichment: &Enrichment,
         decided: (Classification, Decision),
     ) -> Record {
         let now = (self.clock)();
@@ -354,6 +360,7 @@ impl Engine<'_> {
                 digest: self.policy.digest.clone(),
             },
             before: observed.clone(),
+            enrichment: enrichment.clone(),
             decision,
             rollback: None,
             outcome: None,

@@ -192,7 +192,7 @@ impl Engine<'_> {
             .await
             .map_err(EngineError::Observe)?;
         let arn = match &record.target {
-            Target::Bucket(bucket) => bucket.arn(&record.finding.partition),
+            Target::Bucket(bucket) => bucket.arn(&record.finding.partition, &record.finding.region),
             Target::Account(_) => String::new(),
         };
         Ok((

@@ -89,6 +89,20 @@ pub struct Finding {
     pub indicators: BTreeMap<String, Vec<String>>,
 }
 
+impl Finding {
+    /// The Region whose detector has the finding. `region` can differ from it, says GuardDuty's model; the ARN names the
+    /// detector's.
+    pub fn detector_region(&self) -> &str {
+        let arn = self.arn.as_deref().unwrap_or_default();
+        // It becomes part of a host name, so that it must be one.
+        let region = arn
+            .split(':')
+            .nth(3)
+            .filter(|text| buckets::is_region(text));
+        region.unwrap_or(&self.region)
+    }
+}
+
 /// One thing to contain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -127,9 +141,14 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// The bucket's ARN in `partition`.
-    pub fn arn(&self, partition: &str) -> String {
-        format!("arn:{partition}:s3:::{}", self.name)
+    /// The bucket's ARN. `region` is the finding's, which counts where the bucket's own is not known.
+    pub fn arn(&self, partition: &str, region: &str) -> String {
+        let Self { name, account, .. } = self;
+        let region = self.region.as_deref().unwrap_or(region);
+        match self.directory {
+            true => format!("arn:{partition}:s3express:{region}:{account}:bucket/{name}"),
+            false => format!("arn:{partition}:s3:::{name}"),
+        }
     }
 }
 
@@ -171,6 +190,24 @@ pub struct Actor {
     /// The EC2 instance whose credentials these are, where the finding names one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub instance: Option<String>,
+}
+
+impl Actor {
+    /// The EC2 instance whose role session this is: one that the finding names, or that the session is named after, as EC2
+    /// does it.
+    pub fn instance_of_session(&self) -> Option<&str> {
+        let session = || {
+            self.principal_id
+                .as_deref()?
+                .split_once(':')
+                .map(|(_, name)| name)
+        };
+        let named = || session().filter(|name| actor::is_instance(name));
+        let is_role = matches!(self.user_type, UserType::AssumedRole | UserType::Unknown);
+        self.instance
+            .as_deref()
+            .or_else(|| named().filter(|_| is_role))
+    }
 }
 
 /// CloudTrail's `userIdentity.type`, compared without case or underscores; anonymous callers have their own.

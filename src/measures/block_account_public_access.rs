@@ -1,7 +1,9 @@
 //! `block-account-public-access`: the account's four flags. Every public bucket of the account closes.
 
 use super::block_public_access::turn_on;
+use super::directory::is_directory;
 use super::{Context, Disposition, Flag, Info, Stop, Tactic};
+use crate::guard::Guard;
 use crate::settings::{SettingKind, Settings};
 
 pub(super) const INFO: Info = Info {
@@ -17,6 +19,11 @@ pub(super) const INFO: Info = Info {
     summary: "turns on all four Block Public Access flags of the account, which closes every public bucket in it",
 };
 
-pub(super) fn amend(_: &Context, desired: &mut Settings) -> Result<Vec<String>, Stop> {
+pub(super) fn amend(context: &Context, desired: &mut Settings) -> Result<Vec<String>, Stop> {
+    if is_directory(context) {
+        let why =
+            "a directory bucket always blocks public access, whatever the flags of the account are";
+        return Err(Stop::new(Guard::DirectoryBucket, why));
+    }
     turn_on(SettingKind::AccountPublicAccessBlock, &Flag::all(), desired)
 }

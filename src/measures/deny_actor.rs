@@ -1,14 +1,13 @@
 //! `deny-actor`: the actor's unique id, account or anonymity, denied everything on the bucket.
 
-use std::collections::BTreeSet;
-
-use super::document::{add_deny, statement_info};
+use super::directory::every_action;
+use super::document::{add_deny, principal_info};
 use super::who::actors;
 use super::{Context, Disposition, Info, Scope, Stop, Tactic};
 use crate::settings::Settings;
 use crate::statements::Deny;
 
-pub(super) const INFO: Info = statement_info(
+pub(super) const INFO: Info = principal_info(
     "deny-actor",
     Tactic::Evict,
     Disposition::Safe,
@@ -26,7 +25,7 @@ pub(super) fn amend(
     for (suffix, hits) in named.hits {
         let deny = Deny {
             sid: format!("PortcullisDenyActor{suffix}"),
-            actions: BTreeSet::from(["s3:*".to_owned()]),
+            actions: every_action(context),
             hits: Some(hits),
             only: Vec::new(),
             spare_services: false,

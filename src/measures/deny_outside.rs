@@ -1,16 +1,15 @@
 //! `deny-outside`: everybody out who is not of the organizations and accounts named.
 
-use std::collections::BTreeSet;
-
-use super::document::{add_deny, statement_info};
-use super::{Context, Disposition, Info, Stop, Tactic};
+use super::bystanders::bystanders;
+use super::directory::every_action;
+use super::document::{add_deny, everyone_info};
+use super::{Context, Info, Stop, Tactic};
 use crate::settings::Settings;
 use crate::statements::{Deny, Test};
 
-pub(super) const INFO: Info = statement_info(
+pub(super) const INFO: Info = everyone_info(
     "deny-outside",
     Tactic::Isolate,
-    Disposition::Disruptive,
     "denies every S3 action to principals outside the organizations and accounts named, AWS services spared",
 );
 
@@ -51,13 +50,14 @@ pub(super) fn amend(
     }
     let deny = Deny {
         sid: "PortcullisDenyOutside".to_owned(),
-        actions: BTreeSet::from(["s3:*".to_owned()]),
+        actions: every_action(context),
         hits: None,
         only,
         // They have no organization: CloudTrail and log delivery would be shut out.
         spare_services: true,
         spared: context.spared.clone(),
     };
+    let notes = bystanders(context, desired)?;
     add_deny(&deny, &bucket_arn, context, desired)?;
-    Ok(Vec::new())
+    Ok(notes)
 }

@@ -5,13 +5,14 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::document::{add_deny, statement_info};
+use super::directory::every_action;
+use super::document::{add_deny, principal_info};
 use super::{Context, Disposition, Info, Stop, Tactic};
 use crate::guard::Guard;
 use crate::settings::Settings;
 use crate::statements::{By, Deny, Hits};
 
-pub(super) const INFO: Info = statement_info(
+pub(super) const INFO: Info = principal_info(
     "deny-source-ip",
     Tactic::Isolate,
     Disposition::Safe,
@@ -59,7 +60,7 @@ pub(super) fn amend(context: &Context, desired: &mut Settings) -> Result<Vec<Str
     }
     let deny = Deny {
         sid: "PortcullisDenySourceIp".to_owned(),
-        actions: BTreeSet::from(["s3:*".to_owned()]),
+        actions: every_action(context),
         hits: Some(Hits {
             by: By::Condition("IpAddress", "aws:SourceIp"),
             values: denied,

@@ -1,7 +1,9 @@
 //! `disable-acls`: BucketOwnerEnforced, under which S3 ignores the ACLs of the bucket and of every object in it.
 
+use super::bystanders::log_target;
 use super::setting::{general_purpose, set_xml, unreadable, xml};
 use super::{Context, Disposition, Info, Stop, Tactic};
+use crate::classification::delivery_by_acl;
 use crate::guard::Guard;
 use crate::settings::{Document, Grant, SettingKind, Settings, XmlDocument};
 
@@ -43,6 +45,11 @@ pub(super) fn amend(context: &Context, desired: &mut Settings) -> Result<Vec<Str
     if acl.owner.is_empty() {
         let why = "the access control list names no owner";
         return Err(Stop::new(Guard::Unreadable, why));
+    }
+    if !context.means_log_targets
+        && let Some(who) = delivery_by_acl(desired)
+    {
+        return Err(log_target(who));
     }
     let private = acl.private();
     // S3 refuses BucketOwnerEnforced while the ACL grants anything to others: 400 InvalidBucketAclWithObjectOwnership.

@@ -1,9 +1,13 @@
-//! The bucket policy as measures change it: every new document goes through here, so that none is planned that S3 would
-//! refuse or that would lock out those who must stay in.
+//! The policies of buckets and access points as measures change them: every new document goes through here, so that none is
+//! planned that S3 would refuse or that would lock out those who must stay in.
 
-use super::{Context, Disposition, Info, Scope, Stop, Tactic, deny_actor, deny_source_ip};
+use super::{
+    Context, Disposition, Info, Scope, Stop, Tactic, deny_actor, deny_source_ip, directory,
+};
 use crate::guard::Guard;
-use crate::settings::{Document, MAX_POLICY_BYTES, PolicyDocument, Setting, SettingKind, Settings};
+use crate::settings::{
+    AccessPoint, Document, MAX_POLICY_BYTES, PolicyDocument, Setting, SettingKind, Settings,
+};
 use crate::statements::Deny;
 
 /// What every measure is and needs that only adds statements.
@@ -29,6 +33,51 @@ pub(super) const fn statement_info(
     }
 }
 
+/// The same for those that deny principals whatever there is, which directory buckets know too.
+pub(super) const fn principal_info(
+    name: &'static str,
+    tactic: Tactic,
+    disposition: Disposition,
+    summary: &'static str,
+) -> Info {
+    Info {
+        actions: &[
+            "s3:GetBucketPolicy",
+            "s3:GetBucketPublicAccessBlock",
+            "s3:PutBucketPolicy",
+            "s3express:DeleteBucketPolicy",
+            "s3express:GetBucketPolicy",
+            "s3express:PutBucketPolicy",
+        ],
+        ..statement_info(name, tactic, disposition, summary)
+    }
+}
+
+/// The same for those whose statement hits everybody: also who delivers logs by a grant of the access control list.
+pub(super) const fn everyone_info(
+    name: &'static str,
+    tactic: Tactic,
+    summary: &'static str,
+) -> Info {
+    Info {
+        reads: &[
+            SettingKind::BucketPolicy,
+            SettingKind::PublicAccessBlock,
+            SettingKind::Acl,
+        ],
+        actions: &[
+            "s3:GetBucketAcl",
+            "s3:GetBucketPolicy",
+            "s3:GetBucketPublicAccessBlock",
+            "s3:PutBucketPolicy",
+            "s3express:DeleteBucketPolicy",
+            "s3express:GetBucketPolicy",
+            "s3express:PutBucketPolicy",
+        ],
+        ..principal_info(name, tactic, Disposition::Disruptive, summary)
+    }
+}
+
 /// Puts a statement of ours into the desired bucket policy.
 pub(super) fn add_deny(
     deny: &Deny,
@@ -36,15 +85,8 @@ pub(super) fn add_deny(
     context: &Context,
     desired: &mut Settings,
 ) -> Result<(), Stop> {
-    if context.bucket.is_some_and(|bucket| bucket.directory) {
-        let why = "a directory bucket's policy knows only s3express:CreateSession, which this version does not write";
-        return Err(Stop::new(Guard::DirectoryBucket, why));
-    }
-    if context.spared.is_empty() || !deny.spares(context.spared) {
-        let why =
-            "the statement would not spare every break-glass principal and Portcullis's own role";
-        return Err(Stop::new(Guard::SelfLockout, why));
-    }
+    directory::knows(deny, context)?;
+    spares_who_must_stay(deny, context)?;
     let policy = desired
         .bucket_policy()
         .map_err(|unknown| Stop::new(Guard::Unreadable, unknown.to_string()))?;
@@ -62,30 +104,71 @@ pub(super) fn add_deny(
     })
 }
 
+/// Stops a statement that would lock out whom nothing may lock out.
+pub(super) fn spares_who_must_stay(deny: &Deny, context: &Context) -> Result<(), Stop> {
+    match context.spared.is_empty() || !deny.spares(context.spared) {
+        true => {
+            let why = "the statement would not spare every break-glass principal and Portcullis's own role";
+            Err(Stop::new(Guard::SelfLockout, why))
+        }
+        false => Ok(()),
+    }
+}
+
 /// Makes `amended` the desired bucket policy, unless S3 would refuse it. A document without statements is no document.
 pub(super) fn replace_policy(amended: PolicyDocument, desired: &mut Settings) -> Result<(), Stop> {
     if amended.statements().is_empty() {
         desired.0.insert(SettingKind::BucketPolicy, Setting::Absent);
         return Ok(());
     }
-    let deleted = amended.statements().iter().find_map(|statement| {
+    acceptable(&amended, Holder::Bucket, desired)?;
+    desired.set(SettingKind::BucketPolicy, Document::BucketPolicy(amended));
+    Ok(())
+}
+
+/// What a policy is attached to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Holder<'a> {
+    /// The bucket.
+    Bucket,
+    /// One of its access points, by its name.
+    AccessPoint(&'a str, &'a AccessPoint),
+}
+
+/// Stops a document that S3 would refuse, in view of the settings that are desired besides.
+pub(super) fn acceptable(
+    document: &PolicyDocument,
+    holder: Holder,
+    desired: &Settings,
+) -> Result<(), Stop> {
+    let (title, less, closed) = match holder {
+        Holder::Bucket => (
+            "the bucket policy".to_owned(),
+            format!("block-public-access needs no room in it{}", room(document)),
+            "add remove-public-grants to the rule, or take the public statements out by hand",
+        ),
+        Holder::AccessPoint(name, _) => (
+            format!("the policy of access point {name}"),
+            "take statements out by hand".to_owned(),
+            "take the public statements out by hand",
+        ),
+    };
+    let deleted = document.statements().iter().find_map(|statement| {
         statement
             .deleted_principal()
             .map(|id| (statement.sid().unwrap_or("without a Sid"), id))
     });
     if let Some((sid, id)) = deleted {
         let why = format!(
-            "statement {sid} of the bucket policy names {id}, a user or role that was deleted, so S3 would refuse the \
+            "statement {sid} of {title} names {id}, a user or role that was deleted, so S3 would refuse the \
              whole document; remove that principal, then apply again"
         );
         return Err(Stop::new(Guard::DirtyPolicy, why));
     }
-    let size = amended.size();
+    let size = document.size();
     if size > MAX_POLICY_BYTES {
-        let why = format!(
-            "the policy would have {size} bytes and S3 takes {MAX_POLICY_BYTES}; block-public-access needs no room in it{}",
-            room(&amended)
-        );
+        let why =
+            format!("{title} would have {size} bytes and S3 takes {MAX_POLICY_BYTES}; {less}");
         return Err(Stop::new(Guard::PolicyTooLarge, why));
     }
     let kinds = [
@@ -97,12 +180,13 @@ pub(super) fn replace_policy(amended: PolicyDocument, desired: &mut Settings) ->
             .public_access_block(*kind)
             .is_ok_and(|flags| flags.block_public_policy)
     };
-    if amended.is_public() && kinds.iter().any(refuses) {
-        let why = "BlockPublicPolicy is on and the policy would still admit everybody, so S3 would refuse it; add \
-                   remove-public-grants to the rule, or take the public statements out by hand";
+    let in_vpc = matches!(holder, Holder::AccessPoint(_, point) if point.vpc.is_some());
+    if document.is_public() && !in_vpc && kinds.iter().any(refuses) {
+        let why = format!(
+            "BlockPublicPolicy is on and {title} would still admit everybody, so S3 would refuse it; {closed}"
+        );
         return Err(Stop::new(Guard::PublicPolicyRefused, why));
     }
-    desired.set(SettingKind::BucketPolicy, Document::BucketPolicy(amended));
     Ok(())
 }
 

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::document::{add_deny, statement_info};
-use super::{Access, Context, Disposition, Info, Stop, Tactic};
+use super::bystanders::bystanders;
+use super::directory::{every_action, is_directory};
+use super::document::{add_deny, everyone_info};
+use super::{Access, Context, Info, Stop, Tactic};
 use crate::settings::Settings;
-use crate::statements::Deny;
+use crate::statements::{Deny, Test};
 
-pub(super) const INFO: Info = statement_info(
+pub(super) const INFO: Info = everyone_info(
     "isolate",
     Tactic::Isolate,
-    Disposition::Disruptive,
     "denies everybody the data (or writes, or everything) but break-glass, Portcullis and AWS services",
 );
 
@@ -36,10 +37,17 @@ pub(super) fn amend(
     desired: &mut Settings,
 ) -> Result<Vec<String>, Stop> {
     let bucket_arn = context.bucket_arn()?;
-    let actions: Vec<&str> = match access {
-        Access::Data => [READS.as_slice(), WRITES.as_slice()].concat(),
-        Access::Writes => WRITES.to_vec(),
-        Access::All => vec!["s3:*"],
+    let named = |actions: &[&str]| actions.iter().map(|action| (*action).to_owned()).collect();
+    let mut only = Vec::new();
+    let actions: BTreeSet<String> = match access {
+        Access::All => every_action(context),
+        Access::Data if is_directory(context) => every_action(context),
+        Access::Writes if is_directory(context) => {
+            only.push(read_only());
+            every_action(context)
+        }
+        Access::Data => named(&[READS.as_slice(), WRITES.as_slice()].concat()),
+        Access::Writes => named(&WRITES),
     };
     let sid = match access {
         Access::Data => "PortcullisIsolateData",
@@ -48,15 +56,23 @@ pub(super) fn amend(
     };
     let deny = Deny {
         sid: sid.to_owned(),
-        actions: actions
-            .into_iter()
-            .map(str::to_owned)
-            .collect::<BTreeSet<_>>(),
+        actions,
         hits: None,
-        only: Vec::new(),
+        only,
         spare_services: true,
         spared: context.spared_with_service_linked(),
     };
+    let notes = bystanders(context, desired)?;
     add_deny(&deny, &bucket_arn, context, desired)?;
-    Ok(Vec::new())
+    Ok(notes)
+}
+
+/// The key is absent where no mode is asked for. The test then holds as well, as it must: S3 tries ReadWrite first, and
+/// ReadOnly if that is not permitted.
+fn read_only() -> Test {
+    Test {
+        operator: "StringNotEquals",
+        key: "s3express:SessionMode",
+        values: BTreeSet::from(["ReadOnly".to_owned()]),
+    }
 }

@@ -8,14 +8,17 @@
 mod block_account_public_access;
 mod block_customer_keys;
 mod block_public_access;
+mod bystanders;
 mod deny_actor;
 mod deny_outside;
 mod deny_presigned_urls;
 mod deny_source_ip;
+mod directory;
 mod disable_acls;
 mod document;
 mod freeze_configuration;
 mod isolate;
+mod lock_access_points;
 mod mark_contained;
 mod pause_replication;
 mod preserve_data;
@@ -114,6 +117,8 @@ pub enum Measure {
         #[serde(default = "Whom::everyone", rename = "for")]
         whom: Whom,
     },
+    /// Copies the statements that deny into the policies of access points.
+    LockAccessPoints {},
     /// Has S3 ignore the access control lists of the bucket and of its objects.
     DisableAcls {},
     /// Removes the CORS rules.
@@ -208,6 +213,8 @@ pub struct Context<'a> {
     pub policy: &'a Policy,
     /// Patterns of `aws:PrincipalArn` that no Deny may hit: break-glass and Portcullis's own role.
     pub spared: &'a BTreeSet<String>,
+    /// Whether the rule is written for buckets that take logs.
+    pub means_log_targets: bool,
 }
 
 impl Context<'_> {
@@ -226,7 +233,7 @@ impl Context<'_> {
 
     fn bucket_arn(&self) -> Result<String, Stop> {
         match self.bucket {
-            Some(bucket) => Ok(bucket.arn(&self.finding.partition)),
+            Some(bucket) => Ok(bucket.arn(&self.finding.partition, &self.finding.region)),
             None => Err(Stop::new(
                 Guard::WrongTarget,
                 "the finding is about the account and names no bucket",
@@ -238,7 +245,8 @@ impl Context<'_> {
 impl Measure {
     /// One of each, with its default parameters, in the order in which they amend.
     ///
-    /// Public grants go first: a policy that is no longer public is one that S3 accepts while BlockPublicPolicy is on.
+    /// Public grants go first: a policy that is no longer public is one that S3 accepts while BlockPublicPolicy is on. What
+    /// copies statements goes after all that write them.
     pub fn catalogue() -> Vec<Measure> {
         vec![
             Measure::RemovePublicGrants {},
@@ -266,6 +274,7 @@ impl Measure {
             Measure::PreserveData {
                 whom: Whom::everyone(),
             },
+            Measure::LockAccessPoints {},
             Measure::DisableAcls {},
             Measure::RemoveCors {},
             Measure::PauseReplication {},
@@ -295,6 +304,7 @@ impl Measure {
             Measure::QuarantineObject {} => &quarantine_object::INFO,
             Measure::Isolate { .. } => &isolate::INFO,
             Measure::PreserveData { .. } => &preserve_data::INFO,
+            Measure::LockAccessPoints {} => &lock_access_points::INFO,
             Measure::DisableAcls {} => &disable_acls::INFO,
             Measure::RemoveCors {} => &remove_cors::INFO,
             Measure::PauseReplication {} => &pause_replication::INFO,
@@ -319,6 +329,16 @@ impl Measure {
 
     /// Amends `desired`, and returns what is worth telling of it; or says why it does nothing, leaving `desired` as it was.
     pub fn amend(&self, context: &Context, desired: &mut Settings) -> Result<Vec<String>, Stop> {
+        let mut notes = self.amend_settings(context, desired)?;
+        notes.extend(directory::note(self.info().amends, context));
+        Ok(notes)
+    }
+
+    fn amend_settings(
+        &self,
+        context: &Context,
+        desired: &mut Settings,
+    ) -> Result<Vec<String>, Stop> {
         match self {
             Measure::BlockPublicAccess { flags } => {
                 block_public_access::amend(flags, context, desired)
@@ -347,6 +367,7 @@ impl Measure {
             Measure::QuarantineObject {} => quarantine_object::amend(context, desired),
             Measure::Isolate { access } => isolate::amend(*access, context, desired),
             Measure::PreserveData { whom } => preserve_data::amend(*whom, context, desired),
+            Measure::LockAccessPoints {} => lock_access_points::amend(context, desired),
             Measure::DisableAcls {} => disable_acls::amend(context, desired),
             Measure::RemoveCors {} => remove_cors::amend(context, desired),
             Measure::PauseReplication {} => pause_replication::amend(context, desired),

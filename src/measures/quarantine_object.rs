@@ -27,11 +27,8 @@ pub(super) fn amend(context: &Context, desired: &mut Settings) -> Result<Vec<Str
         .bucket
         .map(|bucket| bucket.objects.as_slice())
         .unwrap_or_default();
-    let arns: BTreeSet<String> = objects
-        .iter()
-        .map(|object| format!("{bucket_arn}/{}", literal(&object.key)))
-        .collect();
-    if arns.is_empty() {
+    let keys: BTreeSet<String> = objects.iter().map(|object| literal(&object.key)).collect();
+    if keys.is_empty() {
         return Err(Stop::new(
             Guard::NoObject,
             "the finding names no object of the bucket",
@@ -40,7 +37,7 @@ pub(super) fn amend(context: &Context, desired: &mut Settings) -> Result<Vec<Str
     let tag = BTreeSet::from(["THREATS_FOUND".to_owned()]);
     let mut amended = desired.clone();
     for (sid, by, values) in [
-        ("PortcullisQuarantineObject", By::Object, arns),
+        ("PortcullisQuarantineObject", By::Object, keys),
         ("PortcullisQuarantineTagged", TAG, tag),
     ] {
         let deny = Deny {

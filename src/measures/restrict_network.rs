@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use super::document::{add_deny, statement_info};
-use super::{Context, Disposition, Info, Stop, Tactic};
+use super::bystanders::bystanders;
+use super::directory::every_action;
+use super::document::{add_deny, everyone_info};
+use super::{Context, Info, Stop, Tactic};
 use crate::guard::Guard;
 use crate::settings::Settings;
 use crate::statements::{Deny, Test};
 
-pub(super) const INFO: Info = statement_info(
+pub(super) const INFO: Info = everyone_info(
     "restrict-network",
     Tactic::Isolate,
-    Disposition::Disruptive,
     "denies every S3 action that comes by none of the VPC endpoints, VPCs and addresses named, AWS services spared",
 );
 
@@ -53,12 +54,13 @@ pub(super) fn amend(
     });
     let deny = Deny {
         sid: "PortcullisRestrictNetwork".to_owned(),
-        actions: BTreeSet::from(["s3:*".to_owned()]),
+        actions: every_action(context),
         hits: None,
         only,
         spare_services: true,
         spared: context.spared_with_service_linked(),
     };
+    let notes = bystanders(context, desired)?;
     add_deny(&deny, &bucket_arn, context, desired)?;
-    Ok(Vec::new())
+    Ok(notes)
 }

@@ -15,10 +15,19 @@ pub(super) fn general_purpose<'a>(
             Guard::WrongTarget,
             "the finding is about the account and names no bucket",
         )),
-        Some(bucket) if bucket.directory => Err(Stop::new(
-            Guard::DirectoryBucket,
-            format!("a directory bucket has no {} to change", kind.title()),
-        )),
+        Some(bucket) if bucket.directory => {
+            let why = match kind {
+                SettingKind::Encryption => {
+                    "a directory bucket takes no customer-provided keys".to_owned()
+                }
+                SettingKind::Tags => {
+                    "the tags of a directory bucket are another API's, which this version does not know"
+                        .to_owned()
+                }
+                kind => format!("a directory bucket has no {} to change", kind.title()),
+            };
+            Err(Stop::new(Guard::DirectoryBucket, why))
+        }
         Some(bucket) => Ok(bucket),
     }
 }

@@ -11,7 +11,7 @@ use wildmatch::WildMatch;
 use super::schema::OneOrMany;
 use crate::classification::{
     AccessPath, ActorKind, ApiOutcome, Authorization, BucketUse, Credentials, Exposure, Network,
-    Sensitivity, words,
+    Sensitivity, Uses, words,
 };
 
 /// What must hold. All keys that are given are required; the values of a list are alternatives.
@@ -99,8 +99,8 @@ pub struct Subject<'a> {
     pub credentials: &'a [Credentials],
     /// The bucket's name; none where the target is the account.
     pub bucket: Option<&'a str>,
-    /// What the bucket is for; none where it was not read.
-    pub bucket_use: Option<&'a [BucketUse]>,
+    /// What the bucket is for; none where nothing was read that tells.
+    pub bucket_use: Option<&'a Uses>,
     /// The account of the target.
     pub account: &'a str,
     /// The Region of the target.
@@ -305,7 +305,12 @@ impl Conditions {
             }),
             Fact::BucketUse if self.bucket_use.is_empty() => Match::Yes,
             Fact::BucketUse => s.bucket_use.map_or(unread, |found| {
-                Match::known(any_word(&self.bucket_use, found))
+                match any_word(&self.bucket_use, &found.words()) {
+                    true => Match::Yes,
+                    false if found.unread.is_empty() => Match::No,
+                    // Another use may be in what was not read.
+                    false => unread,
+                }
             }),
             Fact::Sensitivity if self.sensitivity.is_empty() => Match::Yes,
             Fact::Sensitivity => s.sensitivity.map_or(unread, |found| match found {

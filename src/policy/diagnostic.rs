@@ -41,9 +41,6 @@ pub struct Diagnostic {
     /// How to go on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
-    /// What else is worth knowing.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
     #[serde(skip)]
     span: Range<usize>,
 }
@@ -133,8 +130,6 @@ words! {
         DisruptiveOnLowSeverity = "disruptive-on-low-severity",
         /// A pattern that matches no type of finding known to this version.
         UnknownFindingType = "unknown-finding-type",
-        /// A follow-up that this version does not run.
-        FollowUpNotRun = "follow-up-not-run",
         /// A key that this version reads and does not act on.
         KeyNotActedOn = "key-not-acted-on",
         /// A fact that this version does not observe.
@@ -152,7 +147,6 @@ impl Code {
             | Code::ExpiredException
             | Code::DisruptiveOnLowSeverity
             | Code::UnknownFindingType
-            | Code::FollowUpNotRun
             | Code::KeyNotActedOn
             | Code::FactNotObserved
             | Code::ModeHasNoEffect => Severity::Warning,
@@ -180,9 +174,6 @@ impl Diagnostic {
             .primary_title(&self.message)
             .id(self.code.word())
             .element(snippet);
-        for note in &self.notes {
-            group = group.element(Level::NOTE.message(normalize_untrusted_str(note)));
-        }
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(normalize_untrusted_str(help)));
         }
@@ -198,11 +189,6 @@ impl Diagnostic {
 
     pub(super) fn help(&mut self, help: impl Into<String>) -> &mut Self {
         self.help = Some(help.into());
-        self
-    }
-
-    pub(super) fn note(&mut self, note: impl Into<String>) -> &mut Self {
-        self.notes.push(note.into());
         self
     }
 
@@ -235,7 +221,7 @@ impl<'t> Report<'t> {
         }
     }
 
-    /// Adds a diagnostic, to which help and notes can then be added.
+    /// Adds a diagnostic, to which help can then be added.
     pub(super) fn add(
         &mut self,
         code: Code,
@@ -255,7 +241,6 @@ impl<'t> Report<'t> {
             length: u32::try_from(marked.chars().count()).unwrap_or(u32::MAX),
             related: None,
             help: None,
-            notes: Vec::new(),
             span: span.start..span.start + marked.len(),
         });
         let last = self.found.len() - 1;

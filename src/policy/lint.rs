@@ -7,7 +7,7 @@ use super::diagnostic::{Code, Report};
 use super::file::Placed;
 use super::finding_types::FINDING_TYPES;
 use super::tree::{Place, nearest};
-use super::{Asked, FollowUp, Mode, Rule};
+use super::{Asked, Mode, Rule};
 use crate::measures::Disposition;
 
 /// The least severity that GuardDuty calls medium.
@@ -113,17 +113,6 @@ pub(super) fn unknown_finding_type(report: &mut Report<'_>, glob: &Glob, at: Pla
     };
 }
 
-/// A follow-up that is known and not run must not be taken for one that is.
-pub(super) fn follow_up(report: &mut Report<'_>, follow_up: FollowUp, at: Place) {
-    report
-        .add(
-            Code::FollowUpNotRun,
-            at,
-            format!("this version does not run the follow-up \"{follow_up}\""),
-        )
-        .help("do it by hand, or leave it out");
-}
-
 /// A containment that was to end by itself, and does not, must not come as a surprise.
 pub(super) fn needs_the_sweep(report: &mut Report<'_>, key: &str, at: Place) {
     report
@@ -133,13 +122,6 @@ pub(super) fn needs_the_sweep(report: &mut Report<'_>, key: &str, at: Place) {
             format!("this version has no sweep, so \"{key}\" has no effect yet"),
         )
         .help("roll back by hand: `portcullis rollback RECORD`");
-}
-
-/// A fact that is never read leaves the rule that asks for it unmatched, and the exception unproven.
-pub(super) fn fact_not_observed(report: &mut Report<'_>, key: &str, at: Place) {
-    report
-        .add(Code::FactNotObserved, at, format!("this version does not observe \"{key}\""))
-        .note("where it decides, a rule does not match, and an exception holds and is reported as unproven");
 }
 
 /// An organization that is trusted and never seen would have its work contained.

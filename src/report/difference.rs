@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{LINE, Style, Symbol, padded, shown, widest, xml};
 use crate::settings::{
-    Acl, Document, Grant, PolicyDocument, PublicAccessBlock, Setting, SettingKind, Statement,
+    AccessPoint, AccessPoints, Acl, Document, Grant, PolicyDocument, PublicAccessBlock, Setting,
+    SettingKind, Statement,
 };
-use crate::statements::{Deny, Test};
+use crate::statements::{By, Deny, Test};
 
 /// How many items of a list are written out before the rest is counted.
 const LISTED: usize = 3;
@@ -28,12 +29,16 @@ pub(super) fn difference(
 ) -> Vec<Line> {
     match kind {
         SettingKind::BucketPolicy => policies(statements(before), statements(after), bucket_arn),
+        SettingKind::AccessPointPolicies => access_points(points(before), points(after)),
         SettingKind::Acl => grants(acl(before), acl(after)),
         SettingKind::PublicAccessBlock | SettingKind::AccountPublicAccessBlock => {
             flags(before, after)
         }
         SettingKind::Tags => tags(before, after),
-        SettingKind::Versioning
+        // Only read: never in a plan.
+        SettingKind::Website
+        | SettingKind::PolicyStatus
+        | SettingKind::Versioning
         | SettingKind::Lifecycle
         | SettingKind::Encryption
         | SettingKind::OwnershipControls
@@ -74,11 +79,18 @@ pub(super) fn state(kind: SettingKind, setting: &Setting, bucket_arn: &str) -> S
             )
         }
         Setting::Absent => "not configured".to_owned(),
-        Setting::Present(Document::BucketPolicy(policy)) => {
-            let of = |statement: &Statement| {
-                format!("{} ({})", name(statement), described(statement, bucket_arn))
+        Setting::Present(Document::BucketPolicy(policy)) => held(policy, bucket_arn),
+        Setting::Present(Document::AccessPointPolicies(points)) if points.0.is_empty() => {
+            "no access points".to_owned()
+        }
+        Setting::Present(Document::AccessPointPolicies(points)) => {
+            let of = |(name, point): (&String, &AccessPoint)| {
+                let policy = point.policy.as_ref();
+                let policy = policy.map(|policy| held(policy, &point.arn));
+                let policy = policy.unwrap_or_else(|| "no policy".to_owned());
+                format!("{}: {policy}", shown(name, 64))
             };
-            listed(policy.statements().iter().map(of), "; ")
+            listed(points.0.iter().map(of), "; ")
         }
         Setting::Present(Document::Acl(acl)) => listed(
             acl.grants
@@ -112,6 +124,41 @@ pub(super) fn state(kind: SettingKind, setting: &Setting, bucket_arn: &str) -> S
             }
         }
     }
+}
+
+/// The policies that differ, statement by statement, and the access points that are only in one of the two.
+fn access_points(before: &AccessPoints, after: &AccessPoints) -> Vec<Line> {
+    let only = |these: &AccessPoints, those: &AccessPoints, symbol, text: &str| -> Vec<Line> {
+        let only = these.0.keys().filter(|name| !those.0.contains_key(*name));
+        only.map(|name| Line {
+            symbol: Some(symbol),
+            name: shown(name, 64),
+            text: text.to_owned(),
+        })
+        .collect()
+    };
+    let statements = |point: Option<&AccessPoint>| {
+        let policy = point.and_then(|point| point.policy.as_ref());
+        policy.map(|policy| policy.statements().to_vec())
+    };
+    let mut lines = only(before, after, Symbol::Remove, "is gone");
+    lines.extend(only(after, before, Symbol::Add, "is new"));
+    for (name, point) in before.changed(after) {
+        let was = statements(before.0.get(name)).unwrap_or_default();
+        let is = statements(Some(point)).unwrap_or_default();
+        let changed = policies(&was, &is, &point.arn).into_iter();
+        lines.extend(changed.map(|line| Line {
+            name: format!("{}: {}", shown(name, 64), line.name),
+            ..line
+        }));
+    }
+    lines
+}
+
+/// What a policy holds, in one line.
+fn held(policy: &PolicyDocument, arn: &str) -> String {
+    let of = |statement: &Statement| format!("{} ({})", name(statement), described(statement, arn));
+    listed(policy.statements().iter().map(of), "; ")
 }
 
 fn policies(before: &[Statement], after: &[Statement], bucket_arn: &str) -> Vec<Line> {
@@ -174,6 +221,10 @@ fn described(statement: &Statement, bucket_arn: &str) -> String {
             Some(hits) => listed(hits.values.iter().map(|value| shown(value, LINE)), ", "),
             None => "everybody".to_owned(),
         };
+        let whom = match deny.hits.as_ref().map(|hits| hits.by) {
+            Some(By::Object) => format!("everybody of {whom}"),
+            _ => whom,
+        };
         let only = listed(deny.only.iter().map(tested), " and ");
         let whom = if only.is_empty() {
             whom
@@ -219,6 +270,7 @@ fn tested(test: &Test) -> String {
         (_, "aws:SourceIp") => format!("not from {values}"),
         (_, "aws:SourceVpce" | "aws:SourceVpc") => format!("not by {values}"),
         (_, "aws:ViaAWSService") => "not through an AWS service".to_owned(),
+        (_, "s3express:SessionMode") => format!("but for {values} sessions"),
         (_, "s3:authType") => format!("signed as {values}"),
         (_, "s3:signatureAge") => format!("signed more than {values} ms before"),
         (operator, key) => format!("where {key} {operator} {values}"),
@@ -383,6 +435,14 @@ fn statements(setting: &Setting) -> &[Statement] {
     match setting {
         Setting::Present(Document::BucketPolicy(policy)) => PolicyDocument::statements(policy),
         _ => &[],
+    }
+}
+
+fn points(setting: &Setting) -> &AccessPoints {
+    static NONE: AccessPoints = AccessPoints(BTreeMap::new());
+    match setting {
+        Setting::Present(Document::AccessPointPolicies(points)) => points,
+        _ => &NONE,
     }
 }
 

@@ -96,7 +96,7 @@ pub(super) fn the_target(target: &Target) -> &'static str {
 /// The ARN by which Portcullis's own statements are told, empty for an account.
 pub(super) fn bucket_arn(finding: &Finding, target: &Target) -> String {
     match target {
-        Target::Bucket(bucket) => bucket.arn(&finding.partition),
+        Target::Bucket(bucket) => bucket.arn(&finding.partition, &finding.region),
         Target::Account(_) => String::new(),
     }
 }

@@ -45,6 +45,13 @@ impl Grant {
     }
 }
 
+impl Grant {
+    /// Whether it admits a single account other than the owner's. Groups are not meant: they are public or deliver logs.
+    pub fn is_of_another_account(&self, owner: &str) -> bool {
+        self.grantee_type != "Group" && self.grantee != owner
+    }
+}
+
 impl Acl {
     /// Whether any grant is public.
     pub fn is_public(&self) -> bool {

@@ -10,6 +10,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+use wildmatch::WildMatch;
 
 /// S3's limit on a bucket policy, in bytes, measured after it has removed white space.
 pub const MAX_POLICY_BYTES: usize = 20_480;
@@ -192,6 +193,27 @@ impl Statement {
     /// Values of an element that may be a scalar or a list.
     pub fn list(&self, element: &str) -> Vec<&str> {
         self.value.get(element).map(strings).unwrap_or_default()
+    }
+
+    /// The AWS services named in `Principal.Service`.
+    pub fn services(&self) -> Vec<&str> {
+        let principal = self.value.get("Principal");
+        let services = principal.and_then(|principal| principal.get("Service"));
+        services.map(strings).unwrap_or_default()
+    }
+
+    /// Whether its actions include `action`; the case of actions has no meaning.
+    pub fn may_do(&self, action: &str) -> bool {
+        let named = |element: &str| {
+            let patterns = self.list(element);
+            patterns
+                .iter()
+                .any(|pattern| WildMatch::new_case_insensitive(pattern).matches(action))
+        };
+        match self.value.get("NotAction") {
+            Some(_) => !named("NotAction"),
+            None => named("Action"),
+        }
     }
 
     /// The principals named in `Principal.AWS`.

@@ -3,6 +3,7 @@
 //! A measure amends a desired copy of [`Settings`]; everything else (plan, evidence, rollback, drift) is comparison.
 //! A setting that could not be read is [`Setting::Unreadable`], never [`Setting::Absent`].
 
+mod access_points;
 mod acl;
 mod bucket_policy;
 mod public;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use access_points::{AccessPoint, AccessPoints};
 pub use acl::{Acl, Grant};
 pub use bucket_policy::{MAX_POLICY_BYTES, PolicyDocument, PolicyError, Statement};
 pub use xml::{Edit, Element, XmlDocument, XmlError, escaped};
@@ -21,9 +23,9 @@ use crate::classification::words;
 words! {
     /// A setting, in the order in which changes are applied.
     ///
-    /// The bucket policy goes before the public access block because S3 refuses a policy that is still public once
-    /// BlockPublicPolicy is on; the ACL before the ownership controls because S3 takes BucketOwnerEnforced only once the ACL
-    /// grants nothing to others, and no ACL afterwards. Rollback runs in the reverse order.
+    /// The policies of the bucket and of its access points go before the public access block because S3 refuses one that is
+    /// still public once BlockPublicPolicy is on; the ACL before the ownership controls because S3 takes BucketOwnerEnforced
+    /// only once the ACL grants nothing to others, and no ACL afterwards. Rollback runs in the reverse order.
     SettingKind {
         /// Whether versions of objects are kept.
         Versioning = "versioning",
@@ -33,6 +35,8 @@ words! {
         Encryption = "encryption",
         /// The bucket policy.
         BucketPolicy = "bucket-policy",
+        /// The policies of the bucket's access points.
+        AccessPointPolicies = "access-point-policies",
         /// The bucket's access control list.
         Acl = "acl",
         /// Who owns the objects, and with it whether access control lists count.
@@ -49,6 +53,10 @@ words! {
         AccountPublicAccessBlock = "account-public-access-block",
         /// The bucket's tags.
         Tags = "tags",
+        /// The website configuration; only read.
+        Website = "website",
+        /// S3's own word on whether the bucket policy is public; only read.
+        PolicyStatus = "policy-status",
     }
 }
 
@@ -60,6 +68,7 @@ impl SettingKind {
             Self::Lifecycle => "lifecycle configuration",
             Self::Encryption => "default encryption",
             Self::BucketPolicy => "bucket policy",
+            Self::AccessPointPolicies => "access point policies",
             Self::Acl => "access control list",
             Self::OwnershipControls => "ownership controls",
             Self::Cors => "CORS configuration",
@@ -68,7 +77,14 @@ impl SettingKind {
             Self::PublicAccessBlock => "public access block",
             Self::AccountPublicAccessBlock => "account public access block",
             Self::Tags => "tags",
+            Self::Website => "website configuration",
+            Self::PolicyStatus => "policy status",
         }
+    }
+
+    /// Whether a measure can change it; the others only tell what a bucket is like.
+    pub fn is_amendable(self) -> bool {
+        !matches!(self, Self::Website | Self::PolicyStatus)
     }
 }
 
@@ -95,6 +111,8 @@ pub enum Setting {
 pub enum Document {
     /// Of [`SettingKind::BucketPolicy`]. Serialized as the exact text that S3 returned.
     BucketPolicy(PolicyDocument),
+    /// Of [`SettingKind::AccessPointPolicies`]. Always there: a bucket without access points has an empty one.
+    AccessPointPolicies(AccessPoints),
     /// Of [`SettingKind::Acl`].
     Acl(Acl),
     /// Of [`SettingKind::PublicAccessBlock`] and [`SettingKind::AccountPublicAccessBlock`].
@@ -173,6 +191,17 @@ impl Settings {
         }
     }
 
+    /// The bucket's access points, none where it has none.
+    pub fn access_points(&self) -> Result<&AccessPoints, Unknown<'_>> {
+        match self.get(SettingKind::AccessPointPolicies) {
+            Some(Setting::Present(Document::AccessPointPolicies(points))) => Ok(points),
+            other => Err(Unknown {
+                kind: SettingKind::AccessPointPolicies,
+                setting: other,
+            }),
+        }
+    }
+
     /// The ACL, which every readable bucket has.
     pub fn acl(&self) -> Result<&Acl, Unknown<'_>> {
         match self.get(SettingKind::Acl) {
@@ -206,6 +235,26 @@ impl Settings {
                 setting: other,
             }),
         }
+    }
+
+    /// Whether S3 itself calls the bucket policy public; none where it was not asked or did not say.
+    pub fn policy_status(&self) -> Option<bool> {
+        match self.xml(SettingKind::PolicyStatus).ok()? {
+            None => Some(false),
+            Some(document) => match document.root().value("IsPublic") {
+                "TRUE" | "true" => Some(true),
+                "FALSE" | "false" => Some(false),
+                _ => None,
+            },
+        }
+    }
+
+    /// Whether the ownership controls were read and have S3 ignore every access control list.
+    pub fn disables_acls(&self) -> bool {
+        let controls = self.xml(SettingKind::OwnershipControls).ok().flatten();
+        controls
+            .and_then(|document| document.root().child("Rule"))
+            .is_some_and(|rule| rule.value("ObjectOwnership") == "BucketOwnerEnforced")
     }
 
     /// The tags, empty where there are none.

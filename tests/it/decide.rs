@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use portcullis::classification::{Classification, Own};
 use portcullis::decision::{Decision, Situation, decide};
+use portcullis::enrichment::Enrichment;
 use portcullis::finding::{Event, Finding, Target, read};
 use portcullis::policy::{self, Mode, Policy};
-use portcullis::settings::{Document, Setting, SettingKind, Settings};
+use portcullis::settings::{Document, PolicyDocument, Setting, SettingKind, Settings};
 use portcullis::statements::Deny;
 use serde_json::{Value, json};
 
@@ -97,7 +98,7 @@ fn foreign_statements_keep_their_bytes() {
             let Target::Bucket(bucket) = &target else {
                 continue;
             };
-            let arn = bucket.arn(&case.finding.partition);
+            let arn = bucket.arn(&case.finding.partition, &case.finding.region);
             let after = decision.plan.changes.iter().find_map(|c| policy(&c.after));
             let before = policy_of(&case.facts);
             if let (Some(before), Some(after)) = (before, after) {
@@ -159,6 +160,7 @@ struct Case {
     folder: PathBuf,
     finding: Finding,
     facts: Settings,
+    enrichment: Enrichment,
     policy: Policy,
     own: Own,
     now: Timestamp,
@@ -181,6 +183,10 @@ impl Case {
         };
         let facts = std::fs::read_to_string(folder.join("facts.json")).unwrap();
         let facts = serde_json::from_str(&facts).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let enrichment = match std::fs::read_to_string(folder.join("enrichment.json")) {
+            Ok(text) => serde_json::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}")),
+            Err(_) => Enrichment::default(),
+        };
         let text = std::fs::read_to_string(folder.join("policy.yaml")).unwrap();
         let today = jiff::civil::date(2026, 10, 5);
         let loaded = policy::load("policy.yaml", &text, today);
@@ -200,6 +206,7 @@ impl Case {
             folder: folder.to_owned(),
             finding: *finding,
             facts,
+            enrichment,
             policy,
             own,
             now,
@@ -215,6 +222,7 @@ impl Case {
             own: &self.own,
             operator: None,
             observed,
+            enrichment: &self.enrichment,
             stops: &[],
             now: self.now,
         }
@@ -251,14 +259,14 @@ fn folder() -> PathBuf {
     root().join("tests/cases/decide")
 }
 
-fn policy(setting: &Setting) -> Option<&portcullis::settings::PolicyDocument> {
+fn policy(setting: &Setting) -> Option<&PolicyDocument> {
     match setting {
         Setting::Present(Document::BucketPolicy(policy)) => Some(policy),
         _ => None,
     }
 }
 
-fn policy_of(settings: &Settings) -> Option<&portcullis::settings::PolicyDocument> {
+fn policy_of(settings: &Settings) -> Option<&PolicyDocument> {
     policy(settings.get(SettingKind::BucketPolicy)?)
 }
 
@@ -272,13 +280,29 @@ fn shown((target, classification, decision): &Decided) -> Value {
         authorization,
         access_path,
         exposure,
+        evidence,
+        uses,
+        sensitivity,
         ..
     } = classification;
+    let uses = uses.are.iter();
+    let uses: Vec<String> = uses
+        .map(|found| format!("{}: {}", found.is, found.because))
+        .collect();
     let changes = decision.plan.changes.iter().map(|change| {
-        let after = match policy(&change.after) {
-            // As JSON, so that it can be read; its bytes are compared elsewhere.
-            Some(policy) => serde_json::from_str(policy.text()).unwrap(),
-            None => serde_json::to_value(&change.after).unwrap(),
+        // As JSON, so that it can be read; its bytes are compared elsewhere.
+        let json =
+            |policy: &PolicyDocument| -> Value { serde_json::from_str(policy.text()).unwrap() };
+        let after = match &change.after {
+            Setting::Present(Document::BucketPolicy(policy)) => json(policy),
+            Setting::Present(Document::AccessPointPolicies(points)) => {
+                let policies = points.0.iter();
+                policies
+                    .map(|(name, point)| (name.clone(), point.policy.as_ref().map(json)))
+                    .map(|(name, policy)| (name, policy.unwrap_or_default()))
+                    .collect()
+            }
+            other => serde_json::to_value(other).unwrap(),
         };
         json!({ "setting": change.setting, "measures": change.measures, "after": after })
     });
@@ -291,7 +315,10 @@ fn shown((target, classification, decision): &Decided) -> Value {
             "actors": classification.actors,
             "authorization": format!("{}: {}", authorization.is, authorization.because),
             "access-path": format!("{}: {}", access_path.is, access_path.because),
+            "evidence": evidence,
+            "uses": uses,
             "exposure": format!("{}: {}", exposure.is, exposure.because),
+            "sensitivity": format!("{}: {}", sensitivity.is, sensitivity.because),
             "networks": classification.networks,
             "credentials": classification.credentials,
             "api-outcome": classification.api_outcome,

@@ -701,7 +701,7 @@ async fn an_account_is_closed_and_opened_again() {
     let options = AwsOptions {
         own_account: own.account.clone(),
         s3control_endpoint: Some(endpoint.clone()),
-        member_role: None,
+        ..AwsOptions::default()
     };
     let aws = Aws::new(config(&endpoint), options);
     let store = Store::Folder(Folder::new(

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod access_points;
 mod cli;
 mod decide;
+mod directory_buckets;
 mod engine;
 mod evaluator;
 mod finding;
@@ -13,6 +15,7 @@ mod policy;
 mod proof;
 mod properties;
 mod rollback;
+mod services;
 mod settings;
 mod stand_in;
 mod store;

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, civil::Date, civil::date};
 use portcullis::classification::{
-    AccessPath, ActorKind, ApiOutcome, Authorization, Credentials, Network,
+    AccessPath, ActorKind, ApiOutcome, Authorization, BucketUse, Credentials, Network, Reasoned,
+    Uses,
 };
 use portcullis::measures::Measure;
 use portcullis::policy::{
@@ -362,5 +363,17 @@ fn a_subject() -> Subject<'static> {
         tags: None,
         exposure: None,
         sensitivity: None,
+    }
+}
+
+/// These uses, everything read.
+fn uses(are: &[BucketUse]) -> Uses {
+    let found = |is: &BucketUse| Reasoned {
+        is: *is,
+        because: String::new(),
+    };
+    Uses {
+        are: are.iter().map(found).collect(),
+        unread: Vec::new(),
     }
 }

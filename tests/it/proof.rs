@@ -246,12 +246,28 @@ enum Fate {
 }
 
 #[derive(Debug, Deserialize)]
-struct Caller {
+pub(crate) struct Caller {
     key: String,
     secret: String,
     token: String,
-    userid: String,
+    pub(crate) userid: String,
     account: String,
+}
+
+impl Caller {
+    /// A client that signs as the caller.
+    pub(crate) fn client(&self, endpoint: &str) -> Client {
+        let credentials = Credentials::new(
+            &self.key,
+            &self.secret,
+            Some(self.token.clone()),
+            None,
+            "test",
+        );
+        let config = aws_sdk_s3::config::Builder::from(&config(endpoint));
+        let config = config.credentials_provider(credentials);
+        Client::from_conf(config.force_path_style(true).build())
+    }
 }
 
 struct Proof {
@@ -407,7 +423,7 @@ impl Proof {
             );
         }
         for (name, caller) in &self.callers {
-            let client = self.client(caller);
+            let client = caller.client(&self.endpoint);
             let status = match act {
                 "write" => status(
                     client
@@ -485,19 +501,6 @@ impl Proof {
         Some(success(send(link.method(), link.uri(), &headers, body)))
     }
 
-    fn client(&self, caller: &Caller) -> Client {
-        let credentials = Credentials::new(
-            &caller.key,
-            &caller.secret,
-            Some(caller.token.clone()),
-            None,
-            "test",
-        );
-        let config = aws_sdk_s3::config::Builder::from(&config(&self.endpoint))
-            .credentials_provider(credentials);
-        Client::from_conf(config.force_path_style(true).build())
-    }
-
     fn finding(&self) -> Finding {
         let Ok(Event::Finding(finding)) =
             read(include_bytes!("../../events/exfiltration-anomalous.json")).remove(0)
@@ -543,7 +546,7 @@ fn owner(caller: &str) -> &str {
     caller.split("'s ").next().unwrap_or(caller)
 }
 
-fn status<T, E>(answer: Result<T, aws_sdk_s3::error::SdkError<E>>) -> u16 {
+pub(crate) fn status<T, E>(answer: Result<T, aws_sdk_s3::error::SdkError<E>>) -> u16 {
     match answer {
         Ok(_) => 200,
         Err(error) => error
@@ -552,7 +555,7 @@ fn status<T, E>(answer: Result<T, aws_sdk_s3::error::SdkError<E>>) -> u16 {
     }
 }
 
-fn callers(endpoint: &str, name: &str) -> BTreeMap<String, Caller> {
+pub(crate) fn callers(endpoint: &str, name: &str) -> BTreeMap<String, Caller> {
     let root = env!("CARGO_MANIFEST_DIR");
     let python = format!("{root}/.tools/ministack/bin/python");
     let script = format!("{root}/tests/stand-ins/callers.py");

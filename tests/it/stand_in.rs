@@ -45,6 +45,7 @@ pub(crate) fn client(endpoint: &str) -> Client {
     Client::from_conf(
         aws_sdk_s3::config::Builder::from(&config(endpoint))
             .force_path_style(true)
+            .disable_s3_express_session_auth(true)
             .build(),
     )
 }
@@ -292,7 +293,7 @@ fn serve(mut client: TcpStream, upstream: &str, judge: &dyn Fn(&str) -> Verdict,
     let began = log.lock().unwrap().begin(&request);
     let answer = match judge(&request) {
         Verdict::Break => None,
-        Verdict::Refuse(status, code) => Some(refusal(status, code)),
+        Verdict::Refuse(status, code) => Some(refusal(&request, status, code)),
         Verdict::Pass => Some(hand_on(upstream, &head, &body)),
         Verdict::LoseAnswer => {
             hand_on(upstream, &head, &body);
@@ -306,9 +307,14 @@ fn serve(mut client: TcpStream, upstream: &str, judge: &dyn Fn(&str) -> Verdict,
     }
 }
 
-fn refusal(status: u16, code: &str) -> Vec<u8> {
-    let body =
+fn refusal(request: &str, status: u16, code: &str) -> Vec<u8> {
+    let error =
         format!("<Error><Code>{code}</Code><Message>refused by the test's proxy</Message></Error>");
+    // s3control wraps what S3 does not.
+    let body = match request.contains(" /v20180820/") {
+        true => format!("<ErrorResponse>{error}</ErrorResponse>"),
+        false => error,
+    };
     let head = format!(
         "HTTP/1.1 {status} Refused\r\nContent-Type: application/xml\r\nConnection: close\r\n"
     );

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use portcullis::aws::{guardduty, macie};
 use portcullis::measures::Measure;
 use portcullis::settings::SettingKind;
 
 /// What is pure: no IO, no clock, no environment.
-const CORE: [&str; 12] = [
+const CORE: [&str; 14] = [
     "src/classification",
     "src/decision.rs",
+    "src/enrichment.rs",
     "src/finding",
     "src/guard.rs",
     "src/measures",
@@ -20,6 +22,7 @@ const CORE: [&str; 12] = [
     "src/rollback.rs",
     "src/settings",
     "src/statements.rs",
+    "src/suppression.rs",
 ];
 
 const IMPURE: [&str; 19] = [
@@ -122,23 +125,43 @@ fn the_template_grants_what_measures_and_facts_need() {
         .collect();
     let (reads, writes): (BTreeSet<String>, BTreeSet<String>) = needed
         .into_iter()
-        .partition(|action| action.starts_with("s3:Get"));
-    assert_eq!(of(&["ObserveBuckets", "ObserveTheAccount"]), reads);
-    let granted = of(&[
+        .partition(|action| action.contains(":Get") || action.contains(":List"));
+    let observing = [
+        "ObserveBuckets",
+        "ObserveDirectoryBuckets",
+        "ObserveAccessPoints",
+        "ObserveTheAccount",
+    ];
+    assert_eq!(of(&observing), reads);
+    let containing = [
         "ContainBuckets",
+        "ContainDirectoryBuckets",
+        "ContainAccessPoints",
         "ContainTheAccount",
         "HandOverReplicationRoles",
-    ]);
-    assert_eq!(granted, writes);
+    ];
+    assert_eq!(of(&containing), writes);
+    let actions = |parts: [[&str; 2]; 2]| -> BTreeSet<String> {
+        parts.concat().into_iter().map(str::to_owned).collect()
+    };
+    assert_eq!(
+        of(&["AskMacieAndGuardDuty"]),
+        actions([guardduty::READS, macie::READS])
+    );
+    assert_eq!(
+        of(&["FollowUpInMacieAndGuardDuty"]),
+        actions([guardduty::WRITES, macie::WRITES])
+    );
 
     for statement in &statements {
         let sid = statement.sid.as_str();
         match sid {
-            "ObserveBuckets" | "ObserveTheAccount" => {}
-            "ContainBuckets" | "ContainTheAccount" | "HandOverReplicationRoles" => {
+            "AskMacieAndGuardDuty" => {}
+            _ if observing.contains(&sid) => {}
+            _ if containing.contains(&sid) || sid == "FollowUpInMacieAndGuardDuty" => {
                 assert!(statement.enforcing, "{sid} is granted in observe mode too");
             }
-            // Whatever else is granted of S3 is about the store.
+            // Whatever else is granted of these services is about the store.
             _ if statement.actions.is_empty() => {}
             _ => assert!(statement.text.contains("Store"), "what is {sid} for?"),
         }
@@ -216,6 +239,7 @@ fn reading(word: &str) -> &'static str {
         SettingKind::Lifecycle => "s3:GetLifecycleConfiguration",
         SettingKind::Encryption => "s3:GetEncryptionConfiguration",
         SettingKind::BucketPolicy => "s3:GetBucketPolicy",
+        SettingKind::AccessPointPolicies => "s3:GetAccessPointPolicy",
         SettingKind::Acl => "s3:GetBucketAcl",
         SettingKind::OwnershipControls => "s3:GetBucketOwnershipControls",
         SettingKind::Cors => "s3:GetBucketCORS",
@@ -224,6 +248,8 @@ fn reading(word: &str) -> &'static str {
         SettingKind::PublicAccessBlock => "s3:GetBucketPublicAccessBlock",
         SettingKind::AccountPublicAccessBlock => "s3:GetAccountPublicAccessBlock",
         SettingKind::Tags => "s3:GetBucketTagging",
+        SettingKind::Website => "s3:GetBucketWebsite",
+        SettingKind::PolicyStatus => "s3:GetBucketPolicyStatus",
     }
 }
 
@@ -234,6 +260,7 @@ fn writing(kind: SettingKind) -> &'static str {
         SettingKind::Lifecycle => "s3:PutLifecycleConfiguration",
         SettingKind::Encryption => "s3:PutEncryptionConfiguration",
         SettingKind::BucketPolicy => "s3:PutBucketPolicy",
+        SettingKind::AccessPointPolicies => "s3:PutAccessPointPolicy",
         SettingKind::Acl => "s3:PutBucketAcl",
         SettingKind::OwnershipControls => "s3:PutBucketOwnershipControls",
         SettingKind::Cors => "s3:PutBucketCORS",
@@ -242,6 +269,7 @@ fn writing(kind: SettingKind) -> &'static str {
         SettingKind::PublicAccessBlock => "s3:PutBucketPublicAccessBlock",
         SettingKind::AccountPublicAccessBlock => "s3:PutAccountPublicAccessBlock",
         SettingKind::Tags => "s3:PutBucketTagging",
+        SettingKind::Website | SettingKind::PolicyStatus => panic!("{kind} is only read"),
     }
 }
 
@@ -279,7 +307,10 @@ fn statements(template: &str) -> Vec<PolicyStatement> {
         PolicyStatement {
             sid: sid.to_owned(),
             actions: words
-                .filter(|w| w.starts_with("s3:") || *w == "iam:PassRole")
+                .filter(|w| {
+                    let services = ["s3:", "s3express:", "macie2:", "guardduty:"];
+                    services.iter().any(|service| w.starts_with(service)) || *w == "iam:PassRole"
+                })
                 .map(str::to_owned)
                 .collect(),
             enforcing: start >= 2

@@ -5,8 +5,8 @@
 // stdout: [[[a letter for each request] for each document]]: A allowed, N no statement allows it, D a statement denies it,
 //         R allowed but for RestrictPublicBuckets
 //
-// `restricted` is the effective RestrictPublicBuckets. `identity` gives the principal s3:* of its own account, so that
-// the bucket policy is what decides. A principal of null is an unsigned request. Whatever the evaluator does not take, or
+// `restricted` is the effective RestrictPublicBuckets. `identity` gives the principal all of S3 in its own account, so
+// that the bucket policy is what decides. A principal of null is an unsigned request. Whatever the evaluator does not take, or
 // would leave out of account, ends the process with a message.
 
 import { createRequire } from "node:module";
@@ -41,7 +41,7 @@ String.prototype.localeCompare = function (other, locales, options) {
 const LETTERS = { Allowed: "A", ImplicitlyDenied: "N", ExplicitlyDenied: "D" };
 const everything = {
   name: "s3",
-  policy: { Version: "2012-10-17", Statement: [{ Effect: "Allow", Action: "s3:*", Resource: "*" }] },
+  policy: { Version: "2012-10-17", Statement: [{ Effect: "Allow", Action: ["s3:*", "s3express:*"], Resource: "*" }] },
 };
 
 // The evaluator's own look at a request and a policy takes several times as long as its verdict. So each request is looked at

@@ -1,18 +1,19 @@
 """Runs a command while local stand-ins for AWS are up.
 
-    serve.py --write FILE [--only ministack|moto] [-- COMMAND [ARGUMENT...]]
+    serve.py --write FILE [--only ministack|moto|services] [-- COMMAND [ARGUMENT...]]
 
-Starts MiniStack (with our shim, see ministack_shim.py, and with IAM enforced) and moto on free ports of
-127.0.0.1, waits until both answer, and writes FILE, a JSON object with the URL of each:
+Starts MiniStack (with our shim, see ministack_shim.py, and with IAM enforced), moto, and our own stand-in for Macie and
+GuardDuty (services.py) on free ports of 127.0.0.1, waits until all answer, and writes FILE, a JSON object with the URL
+of each:
 
-    {"ministack": "http://127.0.0.1:41234", "moto": "http://127.0.0.1:41235"}
+    {"ministack": "http://127.0.0.1:41234", "moto": "http://127.0.0.1:41235", "services": "http://127.0.0.1:41236"}
 
 Then it runs COMMAND with PORTCULLIS_TEST_ENDPOINTS set to the absolute path of FILE, stops the
 servers and exits with the command's code. Without a command it serves until SIGINT or SIGTERM.
-With --only the other server is neither started nor in FILE.
+With --only the other servers are neither started nor in FILE.
 
 The servers keep nothing from one run to the next. Their logs are beside FILE, as ministack.log and
-moto.log. In MiniStack the key test, secret test, is the root user of account 000000000000, and a
+so on. In MiniStack the key test, secret test, is the root user of account 000000000000, and a
 key that is an account id (222222222222, secret test) is the root user of that account.
 
 Needs nothing but Python 3.11 itself; `make tools` installs the servers into .tools/.
@@ -70,6 +71,13 @@ STAND_INS = (
         ROOT / ".tools/moto/bin/python",
         ("-m", "moto.server", "-H", "{host}", "-p", "{port}"),
         "/moto-api/data.json",
+    ),
+    StandIn(
+        "services",
+        # For botocore, whose models of the two services are newest there.
+        ROOT / ".tools/moto/bin/python",
+        (str(HERE / "services.py"), "--host", "{host}", "--port", "{port}"),
+        "/_health",
     ),
 )
 

@@ -88,6 +88,8 @@ pub(crate) enum Verb {
     Records(Records),
     /// Tell what was found, decided and done
     Show(Show),
+    /// Show or create the GuardDuty filter that hides authorized access like a finding's
+    Suppress(Suppress),
     /// List what a rule can ask for
     Measures,
     /// Print the JSON Schema of the policy file
@@ -182,6 +184,21 @@ pub(crate) struct Show {
 }
 
 #[derive(Debug, Group)]
+pub(crate) struct Suppress {
+    /// A file with GuardDuty findings as JSON, in any wrapping, or - for standard input
+    pub(crate) event: PathBuf,
+    /// Every session of the role, and not only this one
+    #[arg(long)]
+    pub(crate) any_session: bool,
+    /// Create the filter. Without this it is only shown
+    #[arg(long)]
+    pub(crate) create: bool,
+    /// Don't ask
+    #[arg(long, requires = "create")]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Group)]
 pub(crate) struct Completions {
     /// Which shell
     pub(crate) shell: Shell,
@@ -244,7 +261,10 @@ pub(crate) struct PolicyArgs {
 }
 
 fn setting() -> impl TypedValueParser<Value = SettingKind> {
-    PossibleValuesParser::new(SettingKind::WORDS).try_map(|word| {
+    let amendable = SettingKind::WORDS
+        .iter()
+        .filter(|word| SettingKind::from_word(word).is_some_and(SettingKind::is_amendable));
+    PossibleValuesParser::new(amendable).try_map(|word| {
         SettingKind::from_word(&word).ok_or_else(|| format!("{word} is not a setting"))
     })
 }

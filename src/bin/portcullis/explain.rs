@@ -5,6 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use portcullis::classification::Own;
 use portcullis::decision::{Decision, Situation, decide};
+use portcullis::enrichment::Enrichment;
 use portcullis::finding::{Finding, Target};
 use portcullis::guard::Guard;
 use portcullis::policy::{Mode, Policy};
@@ -63,11 +64,12 @@ fn explain(
     finding: &Finding,
     target: &Target,
     policy: &Policy,
-    facts: Option<&Settings>,
+    facts: Option<&Facts>,
     event: &str,
     now: Timestamp,
 ) -> Explanation {
-    let (nothing, own) = (Settings::default(), Own::default());
+    let (nothing, own) = (Facts::default(), Own::default());
+    let seen = facts.unwrap_or(&nothing);
     let (classification, decision) = decide(&Situation {
         finding,
         target,
@@ -75,7 +77,8 @@ fn explain(
         stack_mode: Mode::Enforce,
         own: &own,
         operator: None,
-        observed: facts.unwrap_or(&nothing),
+        observed: &seen.settings,
+        enrichment: &seen.enrichment,
         stops: &[],
         now,
     });
@@ -113,8 +116,15 @@ fn weight(explanation: &Explanation) -> Exit {
     }
 }
 
-/// Settings as a record holds them under `before`, or the record itself.
-fn facts(path: &Path) -> Result<Settings, Failure> {
+/// What was observed, as a record holds it.
+#[derive(Default)]
+struct Facts {
+    settings: Settings,
+    enrichment: Enrichment,
+}
+
+/// A record, or the settings alone as it holds them under `before`.
+fn facts(path: &Path) -> Result<Facts, Failure> {
     let refused = |error: serde_json::Error| {
         Failure::invalid(format!(
             "the facts {} are no settings: {error}; give a record, or what it holds under \"before\"",
@@ -123,6 +133,17 @@ fn facts(path: &Path) -> Result<Settings, Failure> {
     };
     let mut value: serde_json::Value =
         serde_json::from_slice(&input::read(path, "facts file")?).map_err(refused)?;
-    let before = value.get_mut("before").map(serde_json::Value::take);
-    serde_json::from_value(before.unwrap_or(value)).map_err(refused)
+    let Some(before) = value.get_mut("before").map(serde_json::Value::take) else {
+        return Ok(Facts {
+            settings: serde_json::from_value(value).map_err(refused)?,
+            enrichment: Enrichment::default(),
+        });
+    };
+    let enrichment = value.get_mut("enrichment").map(serde_json::Value::take);
+    Ok(Facts {
+        settings: serde_json::from_value(before).map_err(refused)?,
+        enrichment: enrichment
+            .map_or(Ok(Enrichment::default()), serde_json::from_value)
+            .map_err(refused)?,
+    })
 }

@@ -15,6 +15,7 @@ mod records;
 mod reference;
 mod rollback;
 mod session;
+mod suppress;
 mod validate;
 
 use clap::Parser;
@@ -48,6 +49,7 @@ fn run(verb: Verb, out: &mut Out) -> Result<Exit, Failure> {
         Verb::Rollback(args) => on_runtime(rollback::run(&args, out)),
         Verb::Records(args) => on_runtime(records::list(&args, out)),
         Verb::Show(args) => on_runtime(records::show(&args, out)),
+        Verb::Suppress(args) => on_runtime(suppress::run(&args, out)),
     }
 }
 

@@ -79,6 +79,19 @@ impl Session {
     }
 }
 
+/// AWS as the credentials have it, for what needs neither store nor policy.
+pub(crate) async fn open_aws() -> Result<Aws, Failure> {
+    let variable = |name: &str| match name {
+        name if name.starts_with("AWS_") || name == "PORTCULLIS_DETECTOR_ID" => {
+            std::env::var(name).ok()
+        }
+        _ => None,
+    };
+    let options = Options::from_env(variable, Some(DEFAULT_STORE)).map_err(Failure::usage)?;
+    let (config, caller) = connect(&options).await?;
+    Ok(options.aws(config, &caller.own))
+}
+
 /// The options, from flags where there are flags and from the environment otherwise.
 pub(crate) fn options(
     store: &StoreArgs,

@@ -100,12 +100,6 @@ pub(super) fn conditions(
                 "no severity is above this and below that",
             );
     }
-    for key in ["bucket-use", "sensitivity"]
-        .into_iter()
-        .filter(|key| fields.get(key).is_some())
-    {
-        lint::fact_not_observed(report, key, fields.place(key));
-    }
     (report.errors() == errors).then_some(conditions)
 }
 

@@ -374,15 +374,8 @@ fn follow_ups(report: &mut Report<'_>, node: Option<&Node>) -> Vec<FollowUp> {
     items
         .iter()
         .filter_map(|item| {
-            let follow_up = word(
-                report,
-                item,
-                "follow-up",
-                FollowUp::WORDS,
-                FollowUp::from_word,
-            )?;
-            lint::follow_up(report, follow_up, item.at);
-            Some(follow_up)
+            let (words, from) = (FollowUp::WORDS, FollowUp::from_word);
+            word(report, item, "follow-up", words, from)
         })
         .collect()
 }

@@ -212,14 +212,27 @@ fn no_decision_locks_out_break_glass_or_our_own_role() {
             one => vec![one],
         };
         let facts = json("facts.json");
-        let before = facts["bucket-policy"]["present"]["bucket-policy"]
-            .as_str()
-            .map(|text| serde_json::from_str(text).unwrap());
+        let parsed = |text: &Value| -> Option<Value> {
+            let text = text.as_str()?;
+            Some(serde_json::from_str(text).unwrap())
+        };
+        let policy = &facts["bucket-policy"]["present"]["bucket-policy"];
+        let points = &facts["access-point-policies"]["present"]["access-point-policies"];
         let changes = decided
             .iter()
             .flat_map(|d| d["decision"]["plan"].as_array().unwrap());
-        for change in changes.filter(|change| change["setting"] == "bucket-policy") {
-            let after = Some(change["after"].clone()).filter(|after| after.is_object());
+        let documents = changes.flat_map(|change| match change["setting"].as_str().unwrap() {
+            "bucket-policy" => vec![(parsed(policy), change["after"].clone())],
+            "access-point-policies" => {
+                let after = change["after"].as_object().unwrap().iter();
+                after
+                    .map(|(name, after)| (parsed(&points[name]["policy"]), after.clone()))
+                    .collect()
+            }
+            _ => Vec::new(),
+        });
+        for (before, after) in documents {
+            let after = Some(after).filter(Value::is_object);
             names.push(folder.display().to_string());
             let judged = |policy| Judged {
                 policy,
@@ -227,24 +240,32 @@ fn no_decision_locks_out_break_glass_or_our_own_role() {
             };
             batches.push(Batch {
                 requests: who_must_stay(after.as_ref()),
-                documents: vec![judged(before.clone()), judged(after)],
+                documents: vec![judged(before), judged(after)],
             });
         }
     }
     let verdicts = judge(&batches);
-    let mut allowed = 0;
+    let (mut allowed, mut of_sessions, mut through_points) = (0, 0, 0);
     for ((name, batch), verdicts) in names.iter().zip(&batches).zip(&verdicts) {
         for ((request, was), is) in batch.requests.iter().zip(&verdicts[0]).zip(&verdicts[1]) {
             let who = request.principal.as_ref().unwrap();
             let (was, is) = (*was == Verdict::Allowed, *is == Verdict::Allowed);
             assert!(is || !was, "{name}: {} is denied to {who}", request.action);
             allowed += usize::from(is);
+            of_sessions += usize::from(is && request.resource.contains(":s3express:"));
+            through_points += usize::from(is && request.resource.contains(":accesspoint/"));
         }
     }
+    assert!(of_sessions > 20, "only {of_sessions} sessions");
+    assert!(
+        through_points > 20,
+        "only {through_points} through access points"
+    );
     assert!(allowed > 300, "only {allowed} requests were allowed");
 }
 
-/// Break-glass and our own role asking for everything that the page has, on the bucket that `policy` is of.
+/// Break-glass and our own role asking for everything that the page has, on the bucket or access point that `policy` is of,
+/// as far as there are such requests.
 fn who_must_stay(policy: Option<&Value>) -> Vec<Request> {
     let resource = |statement: &Value| match &statement["Resource"] {
         Value::Array(resources) => resources[0].as_str().map(str::to_owned),
@@ -256,18 +277,36 @@ fn who_must_stay(policy: Option<&Value>) -> Vec<Request> {
     };
     let statements = policy.and_then(|policy| policy["Statement"].as_array());
     let ours = statements.and_then(|statements| statements.iter().find(ours).and_then(resource));
-    let bucket = ours
-        .as_deref()
-        .and_then(|arn| arn.split('/').next())
-        .unwrap_or(BUCKET);
+    let is = |part: &str| ours.as_deref().is_some_and(|arn| arn.contains(part));
+    let (is_directory, is_point) = (is(":s3express:"), is(":accesspoint/"));
+    let bucket = match ours.as_deref() {
+        Some(arn) if is_directory => arn,
+        Some(arn) if is_point => arn.split("/object/").next().unwrap(),
+        Some(arn) => arn.split('/').next().unwrap(),
+        None => BUCKET,
+    };
+    let of_settings = |request: &Request| {
+        let endings = ["Policy", "PublicAccessBlock"];
+        endings
+            .iter()
+            .any(|ending| request.action.ends_with(ending))
+    };
     let partition = bucket.split(':').nth(1).unwrap();
     let stays = callers()
         .into_iter()
         .filter(|caller| caller.kind == Kind::MustStay);
     let requests = stays.flat_map(|caller| caller.requests());
     requests
+        .filter(|request| !is_point || !of_settings(request))
         .map(|mut request| {
-            request.resource = request.resource.replace(BUCKET, bucket);
+            let inside = format!("{bucket}{}", if is_point { "/object/" } else { "/" });
+            let resource = request.resource.replace(&format!("{BUCKET}/"), &inside);
+            request.resource = resource.replace(BUCKET, bucket);
+            if is_directory {
+                request.action = "s3express:CreateSession".to_owned();
+                request.resource = bucket.to_owned();
+                request.context.retain(|key, _| !key.starts_with("s3:"));
+            }
             let local = |arn: &str| arn.replace("arn:aws:", &format!("arn:{partition}:"));
             request.principal = request.principal.as_deref().map(local);
             let arn = request.context["aws:PrincipalArn"].as_str().map(local);

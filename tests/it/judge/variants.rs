@@ -2,6 +2,7 @@
 
 use portcullis::classification::Own;
 use portcullis::decision::{Situation, decide};
+use portcullis::enrichment::Enrichment;
 use portcullis::finding::{Actor, Bucket, Event, Finding, Object, Remote, Target, UserType, read};
 use portcullis::policy::{self, Mode};
 use portcullis::settings::{
@@ -259,7 +260,7 @@ impl Variant {
     pub(super) fn contained(&self, observed: &Settings) -> Settings {
         let text = format!(
             "version: 1\nmode: enforce\nbreak-glass: [\"arn:aws:iam::*:role/SecurityBreakGlass\"]\n\
-             rules:\n  - id: contain\n    measures: [{}]\n",
+             rules:\n  - id: contain\n    when: {{ bucket-use: log-target }}\n    measures: [{}]\n  - id: others\n    measures: []\n",
             self.yaml
         );
         let loaded = policy::load("policy.yaml", &text, jiff::civil::date(2026, 10, 5));
@@ -279,6 +280,7 @@ impl Variant {
             own: &own,
             operator: None,
             observed,
+            enrichment: &Enrichment::default(),
             stops: &[],
             now: "2026-10-05T09:00:00Z".parse().unwrap(),
         };

@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 use portcullis::classification::{
-    AccessPath, ActorKind, Authorization, Credentials, Exposure, Network,
+    AccessPath, ActorKind, Authorization, BucketUse, Credentials, Exposure, Network, Sensitivity,
 };
-use portcullis::policy::{self, BUILT_IN, Mode, Policy, Subject};
+use portcullis::policy::{self, BUILT_IN, Fact, FollowUp, Mode, Policy, Subject};
 
-use super::{TODAY, a_subject, load};
+use super::{TODAY, a_subject, load, uses};
 
 #[test]
 fn the_built_in_policy_has_nothing_to_report() {
@@ -67,12 +67,14 @@ fn the_reference_names_every_key_and_word() {
         Network::WORDS,
         Credentials::WORDS,
         Exposure::WORDS,
+        BucketUse::WORDS,
+        Sensitivity::WORDS,
+        FollowUp::WORDS,
     ] {
         unmentioned.extend(words.iter().map(ToString::to_string));
     }
     unmentioned.retain(|word| !BUILT_IN.contains(word.as_str()));
-    // These are known, and this version does nothing with them.
-    assert_eq!(unmentioned, ["bucket-use", "sensitivity", "follow-up"]);
+    assert_eq!(unmentioned, Vec::<String>::new());
 }
 
 #[test]
@@ -89,10 +91,12 @@ fn every_family_of_findings_has_its_rule() {
             _ => &[],
         };
         let severity = severity.parse().unwrap();
+        let ordinary = uses(&[BucketUse::Ordinary]);
         let subject = Subject {
             finding,
             severity,
             actors,
+            bucket_use: Some(&ordinary),
             ..a_subject()
         };
         assert_eq!(
@@ -101,10 +105,18 @@ fn every_family_of_findings_has_its_rule() {
             "{finding}"
         );
         assert_eq!(policy.first_match(&subject).skipped, [], "{finding}");
-        // The built-in policy decides on the finding alone, so that nothing need be read for it.
+        // The built-in policy decides on the finding alone, but for whether an anonymous call was the visit of a website.
+        let unseen = Subject {
+            bucket_use: None,
+            ..subject
+        };
+        let wanted: &[Fact] = match (*actor, finding.contains(":S3/")) {
+            ("anonymous", true) => &[Fact::BucketUse],
+            _ => &[],
+        };
         assert_eq!(
-            policy.facts_wanted(&subject, Timestamp::UNIX_EPOCH),
-            [],
+            policy.facts_wanted(&unseen, Timestamp::UNIX_EPOCH),
+            wanted,
             "{finding}"
         );
     }
@@ -128,6 +140,27 @@ fn every_family_of_findings_has_its_rule() {
 }
 
 /// Findings, their usual severity, who acted, and the rule that decides.
+/// Whoever visits a website from a bad address does not get it closed.
+#[test]
+fn a_website_stays_open_to_visits() {
+    let policy = Policy::built_in();
+    let rule = |finding: &'static str, is: BucketUse| {
+        let uses = uses(&[is]);
+        let subject = Subject {
+            finding,
+            actors: &[ActorKind::Anonymous],
+            bucket_use: Some(&uses),
+            ..a_subject()
+        };
+        policy.first_match(&subject).rule.unwrap().id.clone()
+    };
+    let visit = "Exfiltration:S3/MaliciousIPCaller";
+    assert_eq!(rule(visit, BucketUse::Website), "website-visit");
+    assert_eq!(rule(visit, BucketUse::CloudfrontOrigin), "anonymous-access");
+    let opened = "Policy:S3/BucketAnonymousAccessGranted";
+    assert_eq!(rule(opened, BucketUse::Website), "public-grant");
+}
+
 const FAMILIES: &str = "\
 AttackSequence:S3/CompromisedData                                     9.0  role       attack-sequence
 AttackSequence:IAM/CompromisedCredentials                             9.0  role       attack-sequence

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use portcullis::classification::{BucketUse, Exposure, Sensitivity};
 use portcullis::policy::{Conditions, Fact, Match, Subject, Withhold};
 
-use super::{a_subject, load, with_rules};
+use super::{a_subject, load, uses, with_rules};
 
 #[test]
 fn conditions_match_what_they_name() {
@@ -15,10 +15,11 @@ fn conditions_match_what_they_name() {
         ("exposure".to_owned(), "public".to_owned()),
         ("empty".to_owned(), String::new()),
     ]);
+    let uses = uses(&[BucketUse::Website, BucketUse::LogTarget]);
     let subject = Subject {
         tags: Some(&tags),
         exposure: Some(Exposure::Private),
-        bucket_use: Some(&[BucketUse::Website, BucketUse::LogTarget]),
+        bucket_use: Some(&uses),
         sensitivity: Some(Sensitivity::NotSensitive),
         ..a_subject()
     };

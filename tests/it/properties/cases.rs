@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use portcullis::classification::Own;
 use portcullis::decision::{Decision, Situation, decide};
+use portcullis::enrichment::Enrichment;
 use portcullis::finding::{Actor, Bucket, Finding, Object, Remote, Target, UserType};
 use portcullis::policy::{self, Mode, Policy};
 use portcullis::settings::{SettingKind, Settings};
@@ -51,6 +52,7 @@ impl Case {
             own: &own,
             operator: None,
             observed,
+            enrichment: &Enrichment::default(),
             stops: &[],
             now: Timestamp::UNIX_EPOCH,
         };
@@ -197,6 +199,7 @@ fn rules(among: &'static [&'static str]) -> impl Strategy<Value = (String, bool)
             format!("freeze-configuration: {{ for: {whom} }}"),
             format!("preserve-data: {{ for: {whom} }}"),
             "quarantine-object".to_owned(),
+            "lock-access-points".to_owned(),
             "disable-acls".to_owned(),
             "remove-cors".to_owned(),
             "pause-replication".to_owned(),
@@ -254,7 +257,8 @@ fn finding() -> impl Strategy<Value = Finding> {
     let remotes = subsequence(addresses, 0..=3);
     let state =
         prop_oneof![8 => Just((false, false)), 1 => Just((true, false)), 1 => Just((false, true))];
-    let directory = prop::bool::weighted(0.05);
+    // Directory buckets have a policy of one action, which is judged elsewhere.
+    let directory = Just(false);
     let objects = subsequence(
         vec!["reports/a.exe", "w*ld$.bin", "\u{00e9}t\u{00e9}.zip"],
         0..=2,

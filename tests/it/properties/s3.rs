@@ -126,7 +126,7 @@ impl S3 {
         match document {
             Document::Acl(acl) => self.accepts_acl(acl),
             Document::BucketPolicy(policy) => self.accepts_policy(policy),
-            Document::PublicAccessBlock(_) => Ok(()),
+            Document::PublicAccessBlock(_) | Document::AccessPointPolicies(_) => Ok(()),
             Document::Tags(tags) => {
                 let of_aws = |tags: &std::collections::BTreeMap<String, String>| -> BTreeSet<_> {
                     let tags = tags.clone().into_iter();

@@ -3,20 +3,22 @@
 use std::collections::BTreeMap;
 
 use portcullis::settings::{
-    Acl, Document, Grant, PublicAccessBlock, Setting, SettingKind, Settings, XmlDocument,
+    AccessPoint, AccessPoints, Acl, Document, Grant, PolicyDocument, PublicAccessBlock, Setting,
+    SettingKind, Settings, XmlDocument,
 };
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use super::policies::bucket_policy;
 use super::s3::is_enforced;
-use super::{CUSTOMERS, EVERYBODY};
+use super::{ACCOUNT, CUSTOMERS, EVERYBODY};
 
-pub(super) const KINDS: [SettingKind; 12] = [
+pub(super) const KINDS: [SettingKind; 13] = [
     SettingKind::Versioning,
     SettingKind::Lifecycle,
     SettingKind::Encryption,
     SettingKind::BucketPolicy,
+    SettingKind::AccessPointPolicies,
     SettingKind::Acl,
     SettingKind::OwnershipControls,
     SettingKind::Cors,
@@ -30,6 +32,7 @@ pub(super) const KINDS: [SettingKind; 12] = [
 /// A bucket as S3 lets one be.
 pub(super) fn settings() -> impl Strategy<Value = Settings> {
     let policy = prop_oneof![1 => Just(Setting::Absent), 6 => bucket_policy()];
+    let policies = (policy, access_points());
     let xml = (
         versioning(),
         lifecycle(),
@@ -39,8 +42,8 @@ pub(super) fn settings() -> impl Strategy<Value = Settings> {
         logging(),
         replication(),
     );
-    (policy, acl(), flags(), flags(), tags(), xml).prop_map(
-        |(policy, acl, bucket, account, tags, xml)| {
+    (policies, acl(), flags(), flags(), tags(), xml).prop_map(
+        |((policy, points), acl, bucket, account, tags, xml)| {
             let (versioning, lifecycle, encryption, controls, cors, logging, replication) = xml;
             // What is replicated is versioned, and where ACLs are disabled they grant nothing.
             let versioning = match replication {
@@ -58,6 +61,7 @@ pub(super) fn settings() -> impl Strategy<Value = Settings> {
                 lifecycle,
                 encryption,
                 policy,
+                points,
                 Setting::Present(Document::Acl(acl)),
                 controls,
                 cors,
@@ -70,6 +74,30 @@ pub(super) fn settings() -> impl Strategy<Value = Settings> {
             Settings(KINDS.into_iter().zip(settings).collect())
         },
     )
+}
+
+fn access_points() -> impl Strategy<Value = Setting> {
+    let principals = [
+        "",
+        r#""*""#,
+        r#"{"AWS":"444455556666"}"#,
+        r#"{"AWS":"111122223333"}"#,
+    ];
+    let some = subsequence(principals.to_vec(), 0..=4);
+    some.prop_map(|principals| {
+        let points = principals.into_iter().enumerate().map(|(index, principal)| {
+            let policy = format!(
+                r#"{{"Version": "2012-10-17", "Statement": {{"Effect":"Allow","Principal":{principal},"Action":"s3:GetObject","Resource":"*"}}}}"#
+            );
+            let point = AccessPoint {
+                arn: format!("arn:aws:s3:us-east-1:{ACCOUNT}:accesspoint/point-{index}"),
+                vpc: None,
+                policy: PolicyDocument::parse(&policy).ok(),
+            };
+            (format!("point-{index}"), point)
+        });
+        Setting::Present(Document::AccessPointPolicies(AccessPoints(points.collect())))
+    })
 }
 
 /// A bucket that was never versioned cannot be so again, which is tested elsewhere.
