@@ -15,9 +15,11 @@ pub(super) const INFO: Info = Info {
         SettingKind::Acl,
         SettingKind::OwnershipControls,
         SettingKind::PublicAccessBlock,
+        SettingKind::AccountPublicAccessBlock,
     ],
     amends: &[SettingKind::Acl, SettingKind::OwnershipControls],
     actions: &[
+        "s3:GetAccountPublicAccessBlock",
         "s3:GetBucketAcl",
         "s3:GetBucketOwnershipControls",
         "s3:GetBucketPublicAccessBlock",
@@ -57,16 +59,13 @@ pub(super) fn amend(context: &Context, desired: &mut Settings) -> Result<Vec<Str
         .filter(|grant| !private.grants.contains(grant))
         .filter_map(loses)
         .collect();
-    let hidden = desired
-        .public_access_block(SettingKind::PublicAccessBlock)
-        .is_ok_and(|flags| flags.ignore_public_acls);
-    if hidden {
+    if let Some(hides) = hides_grants(desired) {
         let outcome = match acl == private {
             true => "S3 may refuse this (InvalidBucketAclWithObjectOwnership)",
             false => "no rollback brings them back",
         };
         notes.push(format!(
-            "IgnorePublicAcls is on, and S3 shows no public grants while it is: if there are any, {outcome}"
+            "{hides}, and S3 shows no public grants while it is: if there are any, {outcome}"
         ));
     }
     let enforced = match (
@@ -93,4 +92,18 @@ fn loses(grant: &Grant) -> Option<String> {
         Some(_) => None,
         None => Some(format!("{} loses {}", grant.grantee, grant.permission)),
     }
+}
+
+/// Whether S3 may have left public grants out of the list, in words. It does so for the account's flag as for the bucket's.
+fn hides_grants(observed: &Settings) -> Option<&'static str> {
+    let kinds = [
+        SettingKind::PublicAccessBlock,
+        SettingKind::AccountPublicAccessBlock,
+    ];
+    let flags = kinds.map(|kind| observed.public_access_block(kind));
+    if flags.iter().flatten().any(|flags| flags.ignore_public_acls) {
+        return Some("IgnorePublicAcls is on");
+    }
+    let unread = flags.iter().any(Result::is_err);
+    unread.then_some("IgnorePublicAcls may be on, for not all of its flags could be read")
 }

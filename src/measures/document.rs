@@ -1,7 +1,9 @@
 //! The policies of buckets and access points as measures change them: every new document goes through here, so that none is
 //! planned that S3 would refuse or that would lock out those who must stay in.
 
-use super::{Context, Disposition, Info, Stop, Tactic, directory};
+use super::{
+    Context, Disposition, Info, Scope, Stop, Tactic, deny_actor, deny_source_ip, directory,
+};
 use crate::guard::Guard;
 use crate::settings::{
     AccessPoint, Document, MAX_POLICY_BYTES, PolicyDocument, Setting, SettingKind, Settings,
@@ -89,10 +91,17 @@ pub(super) fn add_deny(
         .bucket_policy()
         .map_err(|unknown| Stop::new(Guard::Unreadable, unknown.to_string()))?;
     let amended = deny.amend(policy, bucket_arn);
-    match policy.is_some_and(|policy| *policy == amended) {
-        true => Ok(()),
-        false => replace_policy(amended, desired),
+    if policy.is_some_and(|policy| *policy == amended) {
+        return Ok(());
     }
+    replace_policy(amended, desired).map_err(|mut stop| {
+        if stop.guard == Guard::PolicyTooLarge {
+            let smaller = smaller(deny, context, desired);
+            stop.why
+                .extend(smaller.map(|name| format!("; {name} would fit")));
+        }
+        stop
+    })
 }
 
 /// Stops a statement that would lock out whom nothing may lock out.
@@ -135,12 +144,12 @@ pub(super) fn acceptable(
     let (title, less, closed) = match holder {
         Holder::Bucket => (
             "the bucket policy".to_owned(),
-            "block-public-access needs no room in it, and remove-public-grants makes room",
+            format!("block-public-access needs no room in it{}", room(document)),
             "add remove-public-grants to the rule, or take the public statements out by hand",
         ),
         Holder::AccessPoint(name, _) => (
             format!("the policy of access point {name}"),
-            "take statements out by hand",
+            "take statements out by hand".to_owned(),
             "take the public statements out by hand",
         ),
     };
@@ -179,4 +188,33 @@ pub(super) fn acceptable(
         return Err(Stop::new(Guard::PublicPolicyRefused, why));
     }
     Ok(())
+}
+
+/// What remove-public-grants would do about a document that is too large.
+fn room(amended: &PolicyDocument) -> &'static str {
+    let kept = amended.statements().iter();
+    let kept = kept.filter(|statement| !statement.is_public()).cloned();
+    let rest = amended.with_statements(kept.collect());
+    match amended.is_public() {
+        true if rest.size() <= MAX_POLICY_BYTES => ", and remove-public-grants makes room",
+        true => ", and remove-public-grants does not make enough",
+        false => "",
+    }
+}
+
+/// A measure with a shorter statement than `deny` that there is room for, and that changes something.
+fn smaller(deny: &Deny, context: &Context, desired: &Settings) -> Option<&'static str> {
+    // As short as theirs: what has no room leaves them none.
+    if deny.hits.is_some() && deny.actions.contains("s3:*") {
+        return None;
+    }
+    let changes = |amend: &dyn Fn(&mut Settings) -> Result<Vec<String>, Stop>| {
+        let mut amended = desired.clone();
+        amend(&mut amended).is_ok() && amended != *desired
+    };
+    if changes(&|settings| deny_actor::amend(Scope::Identity, context, settings)) {
+        return Some(deny_actor::INFO.name);
+    }
+    changes(&|settings| deny_source_ip::amend(context, settings))
+        .then_some(deny_source_ip::INFO.name)
 }

@@ -17,6 +17,9 @@ pub(super) const INFO: Info = Info {
 const KEY: &str = "portcullis:contained";
 /// S3's limit on the value of a tag, in characters.
 const MAX_VALUE: usize = 256;
+/// S3's limit on the tags of a bucket. Those that AWS itself sets do not count.
+const MAX_TAGS: usize = 50;
+const OF_AWS: &str = "aws:";
 
 /// S3 replaces all tags at once, so that tags which cannot be read cannot be kept.
 pub(super) fn amend(context: &Context, desired: &mut Settings) -> Result<Vec<String>, Stop> {
@@ -28,6 +31,13 @@ pub(super) fn amend(context: &Context, desired: &mut Settings) -> Result<Vec<Str
             .then_some(note)
             .into_iter()
             .collect());
+    }
+    let counted = tags.keys().filter(|key| !key.starts_with(OF_AWS)).count();
+    if counted >= MAX_TAGS {
+        let note = format!(
+            "the bucket is not marked: it has {counted} tags, and S3 takes no more than {MAX_TAGS}"
+        );
+        return Ok(vec![note]);
     }
     tags.insert(KEY.to_owned(), value(&context.finding.id));
     desired.set(SettingKind::Tags, Document::Tags(tags));

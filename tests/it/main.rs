@@ -7,6 +7,7 @@ mod cli;
 mod decide;
 mod directory_buckets;
 mod engine;
+mod evaluator;
 mod finding;
 mod investigation;
 mod judge;

@@ -1,13 +1,20 @@
 //! Proof by requests: who still gets what, before, after and after rollback, for each measure that denies.
 //!
-//! The stand-in enforces policies; its `aws:PrincipalArn` is corrected by our shim, so that this proves our statements under
-//! that reading of AWS's documentation. What it does not know (`s3:authType`, AWS services) is judged by the properties.
+//! The stand-in enforces policies; its `aws:PrincipalArn` is corrected by our shim, which also adds `s3:authType` and
+//! `s3:signatureAge`, so that this proves our statements under that reading of AWS's documentation. What it does not know (AWS
+//! services) is judged by the table.
+//!
+//! Whoever reads, writes or deletes does so three times: signed in a header, by a link, and by a link that was signed a while
+//! ago. A measure that takes the one must take the others. Upload forms the stand-in judges by no policy, and
+//! everybody comes from 127.0.0.1, which `deny-source-ip` spares: those two are in the table.
 
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Credentials;
+use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use jiff::{SignedDuration, Timestamp};
 use portcullis::aws::{Aws, AwsOptions};
 use portcullis::classification::Own;
@@ -19,10 +26,15 @@ use portcullis::store::{Folder, Store};
 use serde::Deserialize;
 
 use crate::stand_in::{
-    ACCOUNT, client, config, endpoint, policy_text, seed_bucket, stranger_gets, unique_name,
+    ACCOUNT, client, config, endpoint, policy_text, seed_bucket, send, stranger_gets, unique_name,
 };
 
 const PARTNER: &str = "222222222222";
+/// What is added to a caller's name for requests by link, and how long ago those were signed.
+const LINKS: [(&str, Duration); 2] = [
+    ("'s link", Duration::ZERO),
+    ("'s old link", Duration::from_secs(20 * 60)),
+];
 
 #[tokio::test]
 async fn deny_actor_hits_the_identity_and_nobody_else() {
@@ -157,6 +169,73 @@ async fn quarantine_object_leaves_the_other_objects() {
     proof.shows("read report.csv", &[]).await;
 }
 
+#[tokio::test]
+async fn preserve_data_keeps_everybody_from_deleting() {
+    let proof = Proof::new("preserve", "preserve-data").await;
+    let inside = ["actor", "actor-again", "app"].map(|caller| (caller, Fate::Lost));
+    proof.shows("delete", &inside).await;
+}
+
+#[tokio::test]
+async fn preserve_data_for_the_actor_leaves_the_others() {
+    let proof = Proof::new("kept", "{ preserve-data: { for: actor } }").await;
+    let actor = ["actor", "actor-again"].map(|caller| (caller, Fate::Lost));
+    proof.shows("delete", &actor).await;
+}
+
+#[tokio::test]
+async fn deny_presigned_urls_hits_every_link_and_nothing_else() {
+    let proof = Proof::new("links", "deny-presigned-urls").await;
+    let links = [
+        "actor's link",
+        "actor's old link",
+        "actor-again's link",
+        "actor-again's old link",
+        "app's link",
+        "app's old link",
+        "partner's link",
+        "partner's old link",
+    ];
+    let links = links.map(|caller| (caller, Fate::Lost));
+    proof.shows("read report.csv", &links).await;
+}
+
+#[tokio::test]
+async fn deny_presigned_urls_hits_uploads_by_link() {
+    let proof = Proof::new("uploads", "deny-presigned-urls").await;
+    let links = [
+        "actor's link",
+        "actor's old link",
+        "actor-again's link",
+        "actor-again's old link",
+        "app's link",
+        "app's old link",
+    ];
+    let links = links.map(|caller| (caller, Fate::Lost));
+    proof.shows("write", &links).await;
+}
+
+#[tokio::test]
+async fn deny_presigned_urls_by_age_leaves_new_links() {
+    let measure = "{ deny-presigned-urls: { older-than: 10m } }";
+    let proof = Proof::new("old-links", measure).await;
+    let links = [
+        "actor's old link",
+        "actor-again's old link",
+        "app's old link",
+        "partner's old link",
+    ];
+    let links = links.map(|caller| (caller, Fate::Lost));
+    proof.shows("read report.csv", &links).await;
+}
+
+#[tokio::test]
+async fn deny_presigned_urls_by_age_leaves_links_that_are_young_enough() {
+    let measure = "{ deny-presigned-urls: { older-than: 30m } }";
+    let proof = Proof::new("young-links", measure).await;
+    proof.shows("read report.csv", &[]).await;
+}
+
 /// What becomes of a caller who could do something before.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fate {
@@ -231,7 +310,7 @@ impl Proof {
     }
 
     /// Contains the bucket, and asks everybody to do `act` before, after, and after rollback. Who is not named in `fates`
-    /// must keep what they had; break-glass is never named.
+    /// must keep what they had, and links share the fate of their owner unless they are named; break-glass never is.
     #[track_caller]
     fn shows<'a>(
         &'a self,
@@ -246,6 +325,11 @@ impl Proof {
                 fates.iter().all(|(caller, _)| able(caller)) && able("break-glass"),
                 "{place}: {before:?}"
             );
+            // A link that never worked would not be missed.
+            for (caller, status) in before.iter().filter(|(caller, _)| caller.contains("'s ")) {
+                let by_header = before[owner(caller)];
+                assert_eq!(*status, by_header, "{place}: {caller}: {before:?}");
+            }
             let policy_before = policy_text(&self.root, &self.bucket).await;
 
             let aws = Aws::new(
@@ -293,10 +377,9 @@ impl Proof {
             );
             let after = self.statuses(act).await;
             for (caller, before) in &before {
-                let fate = fates
-                    .iter()
-                    .find(|(name, _)| name == caller)
-                    .map_or(Fate::Kept, |(_, fate)| *fate);
+                let named = |name: &str| fates.iter().find(|(other, _)| *other == name);
+                let fate = named(caller).or_else(|| named(owner(caller)));
+                let fate = fate.map_or(Fate::Kept, |(_, fate)| *fate);
                 let expected = if fate == Fate::Lost { 403 } else { *before };
                 assert_eq!(
                     after[caller], expected,
@@ -351,6 +434,14 @@ impl Proof {
                         .send()
                         .await,
                 ),
+                "delete" => status(
+                    client
+                        .delete_object()
+                        .bucket(&self.bucket)
+                        .key("old")
+                        .send()
+                        .await,
+                ),
                 "read the policy" => {
                     status(client.get_bucket_policy().bucket(&self.bucket).send().await)
                 }
@@ -374,8 +465,40 @@ impl Proof {
                 }
             };
             statuses.insert(name.clone(), status);
+            for (of, ago) in LINKS {
+                if let Some(status) = self.by_link(&client, act, ago).await {
+                    statuses.insert(format!("{name}{of}"), status);
+                }
+            }
         }
         statuses
+    }
+
+    /// The status of the same by a link that was signed `ago`; none for acts that nobody does by link.
+    async fn by_link(&self, client: &Client, act: &str, ago: Duration) -> Option<u16> {
+        let signing = PresigningConfig::builder()
+            .start_time(SystemTime::now() - ago)
+            .expires_in(Duration::from_secs(3600))
+            .build()
+            .unwrap();
+        let key = act.strip_prefix("read ").filter(|key| !key.contains(' '));
+        let (link, body): (PresignedRequest, &str) = match (act, key) {
+            ("delete", _) => {
+                let delete = client.delete_object().bucket(&self.bucket).key("old");
+                (delete.presigned(signing).await.unwrap(), "")
+            }
+            ("write", _) => {
+                let put = client.put_object().bucket(&self.bucket).key("new");
+                (put.presigned(signing).await.unwrap(), "x")
+            }
+            (_, Some(key)) => {
+                let get = client.get_object().bucket(&self.bucket).key(key);
+                (get.presigned(signing).await.unwrap(), "")
+            }
+            _ => return None,
+        };
+        let headers: Vec<(&str, &str)> = link.headers().collect();
+        Some(success(send(link.method(), link.uri(), &headers, body)))
     }
 
     fn finding(&self) -> Finding {
@@ -408,6 +531,19 @@ impl Proof {
             ..*finding
         }
     }
+}
+
+/// S3 has several ways to say yes.
+fn success(status: u16) -> u16 {
+    match status {
+        200..300 => 200,
+        refusal => refusal,
+    }
+}
+
+/// Whose a link is.
+fn owner(caller: &str) -> &str {
+    caller.split("'s ").next().unwrap_or(caller)
 }
 
 pub(crate) fn status<T, E>(answer: Result<T, aws_sdk_s3::error::SdkError<E>>) -> u16 {

@@ -138,13 +138,22 @@ pub(crate) async fn flags(client: &Client, name: &str) -> Option<[bool; 4]> {
 
 /// The status of an unsigned GET, as a stranger would send it.
 pub(crate) fn stranger_gets(endpoint: &str, bucket: &str, key: &str) -> u16 {
-    let host = endpoint.strip_prefix("http://").unwrap();
+    send("GET", &format!("{endpoint}/{bucket}/{key}"), &[], "")
+}
+
+/// The status of a request that is sent as it is: what is in its headers, URL and body is all that S3 learns.
+pub(crate) fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> u16 {
+    let rest = url.strip_prefix("http://").unwrap();
+    let (host, path) = rest.split_at(rest.find('/').unwrap());
     let mut stream = TcpStream::connect(host).unwrap();
-    write!(
-        stream,
-        "GET /{bucket}/{key} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
+    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+    for (name, value) in headers.iter().filter(|(name, _)| *name != "host") {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if !body.is_empty() {
+        request.push_str(&format!("content-length: {}\r\n", body.len()));
+    }
+    write!(stream, "{request}\r\n{body}").unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
     String::from_utf8_lossy(&answer)
