@@ -72,6 +72,14 @@ impl Plan {
         self.changes.is_empty()
     }
 
+    /// Whether it writes a bucket policy that still admits everybody.
+    pub fn leaves_the_policy_public(&self) -> bool {
+        self.changes.iter().any(|change| match &change.after {
+            Setting::Present(Document::BucketPolicy(policy)) => policy.is_public(),
+            _ => false,
+        })
+    }
+
     /// Whether `other` changes nothing that this plan does not change to the same end. The evidence of this plan then
     /// serves `other` too, though some of it may be done already.
     pub fn covers(&self, other: &Plan) -> bool {

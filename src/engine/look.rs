@@ -15,7 +15,7 @@ use crate::finding::{Finding, Target};
 use crate::guard::Guard;
 use crate::measures::Stop;
 use crate::record::{Record, target_digest};
-use crate::settings::Settings;
+use crate::settings::{SettingKind, Settings};
 use crate::store::{self, Lease, LeaseRequest};
 
 /// What was seen of a target, and decided about it.
@@ -104,18 +104,25 @@ impl Engine<'_> {
                 }
                 Err(error) => return Err(EngineError::Observe(error)),
             };
-            let observed = match &finding {
-                Cow::Owned(newer) if !blind => {
-                    self.observe_more(newer, target, &place, observed).await?
-                }
-                _ => observed,
-            };
+            let mut observed = observed;
+            if let (Cow::Owned(newer), false) = (&finding, blind) {
+                let kinds = self.wanted(newer, target, (self.clock)()).settings;
+                self.observe_more(kinds, &place, &mut observed).await?;
+            }
             let enrichment = Enrichment {
                 macie,
                 guardduty,
                 log_targets: seen_from(&place, regions),
             };
-            let decided = self.decide(&finding, target, &observed, &enrichment, &stops);
+            let mut decided = self.decide(&finding, target, &observed, &enrichment, &stops);
+            // The account's flags can have S3 refuse a policy that is still public. They are read only where that matters,
+            // for they are another service's to tell.
+            let kind = SettingKind::AccountPublicAccessBlock;
+            if decided.1.plan.leaves_the_policy_public() && observed.get(kind).is_none() {
+                self.observe_more(BTreeSet::from([kind]), &place, &mut observed)
+                    .await?;
+                decided = self.decide(&finding, target, &observed, &enrichment, &stops);
+            }
             let record = self.record(&finding, target, &observed, &enrichment, decided);
             Ok((record, observed, enrichment, stops, place))
         };
@@ -162,22 +169,20 @@ impl Engine<'_> {
         )
     }
 
-    /// What a newer state of the finding needs to have read, too.
+    /// Reads those of `kinds` that were not read.
     async fn observe_more(
         &self,
-        finding: &Finding,
-        target: &Target,
+        kinds: BTreeSet<SettingKind>,
         place: &Place,
-        mut observed: Settings,
-    ) -> Result<Settings, EngineError> {
-        let wanted = self.wanted(finding, target, (self.clock)()).settings;
-        let missing: Vec<_> = wanted
+        observed: &mut Settings,
+    ) -> Result<(), EngineError> {
+        let missing: Vec<_> = kinds
             .into_iter()
             .filter(|kind| observed.get(*kind).is_none())
             .collect();
         let more = observe::observe(self.aws, place, &missing).await;
         observed.0.extend(more.map_err(EngineError::Observe)?.0);
-        Ok(observed)
+        Ok(())
     }
 
     pub(super) async fn lease(

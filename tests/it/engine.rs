@@ -9,9 +9,10 @@ use portcullis::classification::Own;
 use portcullis::engine::{Engine, EngineError, RollbackError, RollbackRequest};
 use portcullis::finding::{Bucket, Event, Finding, Target, read};
 use portcullis::guard::Guard;
+use portcullis::plan::Change;
 use portcullis::policy::{self, Mode};
 use portcullis::record::{ChangeStatus, Outcome};
-use portcullis::settings::SettingKind;
+use portcullis::settings::{Document, PublicAccessBlock, Setting, SettingKind};
 use portcullis::store::{Folder, Store, lease_key};
 
 use crate::stand_in::{
@@ -672,6 +673,102 @@ async fn drift_is_shown_and_refused_unless_forced() {
         forced.summary
     );
     assert_eq!(flags(&world.client, &world.bucket).await, Some([false; 4]));
+}
+
+/// The account's flags are read where a policy would still be public, and only there: what S3 would refuse is withheld.
+#[tokio::test]
+async fn a_policy_that_the_account_keeps_from_being_public_is_not_written() {
+    let endpoint = endpoint("moto");
+    // moto takes the account from the role that was assumed, so that no other test sees these flags.
+    let account = "555566667777";
+    let sts = aws_sdk_sts::Client::new(&config(&endpoint));
+    let role = sts
+        .assume_role()
+        .role_arn(format!("arn:aws:iam::{account}:role/function"))
+        .role_session_name("test");
+    let assumed = role.send().await.unwrap();
+    let assumed = assumed.credentials().unwrap();
+    let credentials = aws_sdk_s3::config::Credentials::new(
+        assumed.access_key_id(),
+        assumed.secret_access_key(),
+        Some(assumed.session_token().to_owned()),
+        None,
+        "test",
+    );
+    let provider = aws_sdk_s3::config::SharedCredentialsProvider::new(credentials);
+    let config = config(&endpoint)
+        .into_builder()
+        .credentials_provider(provider)
+        .build();
+    let client = aws_sdk_s3::Client::from_conf(
+        aws_sdk_s3::config::Builder::from(&config)
+            .force_path_style(true)
+            .build(),
+    );
+    let bucket = unique_name("portcullis-account-flags");
+    seed_bucket(&client, &bucket, Some(&public_policy(&bucket))).await;
+    let before = policy_text(&client, &bucket).await;
+
+    let options = AwsOptions {
+        own_account: Some(account.into()),
+        s3control_endpoint: Some(endpoint.clone()),
+        ..AwsOptions::default()
+    };
+    let aws = Aws::new(config, options);
+    let own = Own {
+        principals: vec![format!("arn:aws:iam::{account}:role/function")],
+        account: Some(account.into()),
+    };
+    let Ok(Event::Finding(finding)) =
+        read(include_bytes!("../../events/exfiltration-anomalous.json")).remove(0)
+    else {
+        panic!("the event is a finding")
+    };
+    let target = Target::Bucket(Bucket {
+        name: bucket.clone(),
+        account: account.into(),
+        ..Bucket::default()
+    });
+    let finding = Finding {
+        targets: vec![target.clone()],
+        ..*finding
+    };
+    let place = portcullis::aws::Place::of(&finding, &target);
+    let setting = SettingKind::AccountPublicAccessBlock;
+    let on = Change {
+        setting,
+        before: Setting::Absent,
+        after: Setting::Present(Document::PublicAccessBlock(PublicAccessBlock {
+            block_public_policy: true,
+            ..PublicAccessBlock::default()
+        })),
+        measures: Vec::new(),
+    };
+    portcullis::aws::write(&aws, &place, &on).await.unwrap();
+    let store = Store::Folder(Folder::new(
+        std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(&bucket),
+    ));
+    let policy = policy::load("policy.yaml", POLICY, jiff::civil::date(2026, 3, 1))
+        .policy
+        .unwrap();
+    let engine = Engine {
+        aws: &aws,
+        store: &store,
+        policy: &policy,
+        stack_mode: Mode::Enforce,
+        own: &own,
+        operator: None,
+        confirmed: None,
+        policy_stands: None,
+        clock: Timestamp::now,
+        deadline: Timestamp::now()
+            .saturating_add(SignedDuration::from_secs(30))
+            .unwrap(),
+    };
+    let report = engine.respond(&finding).await.remove(0);
+    assert_eq!(report.summary.outcome, Outcome::Withheld, "{report:?}");
+    assert_eq!(guards(&report), [Guard::PublicPolicyRefused; 2]);
+    assert_eq!(policy_text(&client, &bucket).await, before);
 }
 
 #[tokio::test]
