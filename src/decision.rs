@@ -320,6 +320,27 @@ pub fn wanted(
     }
 }
 
+/// The accounts whose organization decides whether an actor is trusted: those that a bucket of the finding is not of. That an
+/// organization is trusted must not excuse what stolen credentials of the bucket's own account do.
+pub fn accounts_to_ask_about<'a>(finding: &'a Finding, policy: &Policy) -> BTreeSet<&'a str> {
+    let trusted = &policy.trusted;
+    let is_foreign = |account: &&str| {
+        finding.targets.iter().any(|target| match target {
+            Target::Bucket(bucket) => bucket.account != **account,
+            Target::Account(target) => target != *account,
+        })
+    };
+    let asks = !trusted.organizations.is_empty() && !finding.sample;
+    let accounts = finding
+        .actors
+        .iter()
+        .filter_map(|actor| actor.account.as_deref());
+    accounts
+        .filter(|account| asks && is_foreign(account))
+        .filter(|account| !trusted.accounts.iter().any(|known| known == account))
+        .collect()
+}
+
 /// Whether any rule that could hold would act at all, so that a lease is worth taking.
 pub fn may_act(
     finding: &Finding,
@@ -364,6 +385,14 @@ fn for_possible_subjects(
         .any(|actor| actor.kind == ActorKind::Anonymous);
     let actors = actor_kinds(&classification);
     f(&subject(finding, bucket, &classification, &actors, None));
+    if !accounts_to_ask_about(finding, policy).is_empty() {
+        let said = std::mem::replace(
+            &mut classification.authorization.is,
+            Authorization::Authorized,
+        );
+        f(&subject(finding, bucket, &classification, &actors, None));
+        classification.authorization.is = said;
+    }
     if !anonymous || classification.access_path.is != AccessPath::Unknown {
         return;
     }

@@ -24,6 +24,21 @@ pub struct Enrichment {
     /// Buckets that are to take the bucket's logs, by name, and where S3 says that they are.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub log_targets: BTreeMap<String, LogTarget>,
+    /// Where the actors' accounts belong; asked only where the policy trusts organizations.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub memberships: BTreeMap<String, Membership>,
+}
+
+/// Where an account belongs, as Organizations tells our own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Membership {
+    /// To our organization, by its id.
+    Member(String),
+    /// Not to ours.
+    Outside,
+    /// It could not be found out; why, in words.
+    Unknown(String),
 }
 
 /// Where a bucket is that is to take logs, seen from the bucket that writes them.

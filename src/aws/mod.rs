@@ -8,6 +8,7 @@ mod body;
 mod error;
 pub mod guardduty;
 pub mod macie;
+pub mod organizations;
 mod quick;
 mod region;
 mod session;
@@ -25,6 +26,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::tls;
 
 use crate::classification::Own;
+use crate::enrichment::Membership;
 
 pub use error::{AwsError, Meaning};
 pub use region::bucket_region;
@@ -39,6 +41,8 @@ pub struct Aws {
     member_role: Option<String>,
     verify_findings: bool,
     detector: Option<String>,
+    /// What Organizations said of accounts.
+    memberships: Mutex<HashMap<String, Membership>>,
     /// Our own detectors by Region, as GuardDuty listed them.
     detectors: Mutex<HashMap<String, String>>,
     s3control_endpoint: Option<String>,
@@ -105,6 +109,7 @@ impl Aws {
             member_role: options.member_role,
             verify_findings: options.verify_findings,
             detector: options.detector,
+            memberships: Mutex::default(),
             detectors: Mutex::default(),
             s3control_endpoint: options.s3control_endpoint,
             members: Mutex::default(),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use wildmatch::WildMatch;
 
 use super::{ActorKind, Authorization, Own};
+use crate::enrichment::{Enrichment, Membership};
 use crate::finding::{Actor, Bucket, Finding, UserType};
 use crate::policy::Policy;
 
@@ -82,6 +83,7 @@ pub(super) fn classify(
     actor: &Actor,
     finding: &Finding,
     bucket: Option<&Bucket>,
+    enrichment: &Enrichment,
     policy: &Policy,
     own: &Own,
 ) -> ClassifiedActor {
@@ -102,19 +104,32 @@ pub(super) fn classify(
         .account
         .as_ref()
         .filter(|account| policy.trusted.accounts.contains(account));
-    let (authorization, because) = match (
-        matching(&policy.trusted.principals, Doubt::No),
-        trusted_account,
-    ) {
-        (Some(pattern), _) => (
-            Authorization::Authorized,
-            format!("{pattern} is in trusted.principals"),
-        ),
-        (None, Some(account)) => (
-            Authorization::Authorized,
-            format!("account {account} is in trusted.accounts"),
-        ),
-        (None, None) => (Authorization::Undetermined, "not in trusted".to_owned()),
+    let trusted_organization = || {
+        let account = actor
+            .account
+            .as_ref()
+            .filter(|_| kind == ActorKind::ExternalAccount)?;
+        let Membership::Member(id) = enrichment.memberships.get(account)? else {
+            return None;
+        };
+        let trusted = policy.trusted.organizations.contains(id);
+        trusted.then(|| {
+            format!("account {account} is of organization {id}, which is in trusted.organizations")
+        })
+    };
+    let pattern = matching(&policy.trusted.principals, Doubt::No);
+    let trust = pattern
+        .map(|pattern| format!("{pattern} is in trusted.principals"))
+        .or_else(|| {
+            Some(format!(
+                "account {} is in trusted.accounts",
+                trusted_account?
+            ))
+        })
+        .or_else(trusted_organization);
+    let (authorization, because) = match trust {
+        Some(because) => (Authorization::Authorized, because),
+        None => (Authorization::Undetermined, "not in trusted".to_owned()),
     };
     ClassifiedActor {
         kind,

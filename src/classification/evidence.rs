@@ -1,6 +1,7 @@
 //! What bears on whether it was authorized, and does not decide it: a grant may be the owner's or the attacker's own.
 
 use super::{ActorKind, ClassifiedActor};
+use crate::enrichment::{Enrichment, Membership};
 use crate::finding::{Bucket, Finding};
 use crate::settings::{Settings, Statement};
 
@@ -10,6 +11,7 @@ pub(super) fn evidence(
     actors: &[ClassifiedActor],
     bucket: Option<&Bucket>,
     observed: &Settings,
+    enrichment: &Enrichment,
 ) -> Vec<String> {
     let mut said = Vec::new();
     for (actor, classified) in finding.actors.iter().zip(actors) {
@@ -23,6 +25,18 @@ pub(super) fn evidence(
             )),
             Some(false) => said.push(format!(
                 "GuardDuty says that account {account} is a stranger's to this GuardDuty administrator"
+            )),
+            None => {}
+        }
+        match enrichment.memberships.get(account) {
+            Some(Membership::Member(id)) => {
+                said.push(format!("account {account} is of organization {id}"));
+            }
+            Some(Membership::Outside) => said.push(format!(
+                "account {account} is not of the organization that Portcullis's own account is of"
+            )),
+            Some(Membership::Unknown(why)) => said.push(format!(
+                "whether account {account} is of a trusted organization is not known: {why}"
             )),
             None => {}
         }

@@ -102,13 +102,13 @@ pub fn classify(
     let actors: Vec<ClassifiedActor> = finding
         .actors
         .iter()
-        .map(|actor| actor::classify(actor, finding, bucket, policy, own))
+        .map(|actor| actor::classify(actor, finding, bucket, enrichment, policy, own))
         .collect();
     let networks = networks(finding, policy);
     let uses = usage::uses(observed, bucket);
     let authorization = authorization::authorization(finding, &actors, &networks, &uses);
     let access_path = access_path::access_path(finding, &actors, bucket, observed);
-    let evidence = evidence::evidence(finding, &actors, bucket, observed);
+    let evidence = evidence::evidence(finding, &actors, bucket, observed, enrichment);
     let api_outcome = (!finding.calls.is_empty()).then(|| {
         let all_failed = finding.calls.iter().all(|call| call.error.is_some());
         if all_failed {

@@ -78,10 +78,11 @@ impl Engine<'_> {
                 OptionFuture::from(self.policy_stands.clone()),
                 observe::observe_at_home(self.aws, &guess, &kinds),
                 event.verification.clone(),
+                event.memberships.clone(),
                 OptionFuture::from(now_word)
             )
         };
-        let (regions, held, released, exceeded, stands, observed, reread, macie) =
+        let (regions, held, released, exceeded, stands, observed, reread, memberships, macie) =
             beside(later.clone(), everything).await;
         let lease = held?;
         let (finding, guardduty) = self.verified(finding, reread);
@@ -113,6 +114,7 @@ impl Engine<'_> {
                 macie,
                 guardduty,
                 log_targets: seen_from(&place, regions),
+                memberships,
             };
             let mut decided = self.decide(&finding, target, &observed, &enrichment, &stops);
             // The account's flags can have S3 refuse a policy that is still public. They are read only where that matters,

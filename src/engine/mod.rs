@@ -21,7 +21,7 @@ use futures_util::future::{BoxFuture, Shared};
 use jiff::Timestamp;
 
 use look::Look;
-use questions::{Verification, beside};
+use questions::{Memberships, Verification, beside};
 pub use report::{Report, Summary};
 pub use undo::{OPERATOR_TIME, RollbackError, RollbackRequest};
 
@@ -133,6 +133,7 @@ impl Engine<'_> {
         let event = &Event {
             finding,
             verification: self.verification(finding),
+            memberships: self.memberships(finding),
         };
         let work = finding
             .targets
@@ -153,6 +154,7 @@ impl Engine<'_> {
         let event = &Event {
             finding,
             verification: self.verification(finding),
+            memberships: self.memberships(finding),
         };
         let work = finding
             .targets
@@ -404,10 +406,11 @@ impl Engine<'_> {
     }
 }
 
-/// A finding, and GuardDuty's answer about it.
+/// A finding, and what is asked about it once for all of its targets.
 pub(crate) struct Event<'a> {
     finding: &'a Finding,
     verification: Verification<'a>,
+    memberships: Memberships<'a>,
 }
 
 /// How a decision stands while nothing has been written.

@@ -5,19 +5,23 @@
 //! waited for only where the policy asks for it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Either, Shared, select};
+use futures_util::future::{BoxFuture, Either, Shared, join_all, select};
 
 use super::Engine;
-use crate::aws::{Place, guardduty, macie};
-use crate::enrichment::{FindingCheck, MacieAnswer, Reread, Standing};
+use crate::aws::{Place, guardduty, macie, organizations};
+use crate::decision::accounts_to_ask_about;
+use crate::enrichment::{FindingCheck, MacieAnswer, Membership, Reread, Standing};
 use crate::finding::Finding;
 
 /// GuardDuty's answer about a finding, asked once for all of its targets; none where it is not to be asked.
 pub(super) type Verification<'a> = Shared<BoxFuture<'a, Option<Reread>>>;
+/// Organizations' answers about the accounts of a finding's actors.
+pub(super) type Memberships<'a> = Shared<BoxFuture<'a, BTreeMap<String, Membership>>>;
 /// Macie's answer about a bucket.
 pub(super) type MaciesWord<'a> = Shared<BoxFuture<'a, MacieAnswer>>;
 
@@ -41,6 +45,20 @@ impl Engine<'_> {
                 answer => answer,
             };
             Some(answer)
+        };
+        question.boxed().shared()
+    }
+
+    /// Asks Organizations where the actors' accounts belong, if the policy trusts organizations.
+    pub(super) fn memberships<'a>(&'a self, finding: &'a Finding) -> Memberships<'a> {
+        let question = async move {
+            let accounts = accounts_to_ask_about(finding, self.policy);
+            let asked = accounts.into_iter().map(|account| async move {
+                let answer = organizations::membership(self.aws, account).await;
+                (account.to_owned(), answer)
+            });
+            // A sequence names few actors of other accounts.
+            join_all(asked).await.into_iter().collect()
         };
         question.boxed().shared()
     }

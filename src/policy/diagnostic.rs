@@ -132,8 +132,6 @@ words! {
         UnknownFindingType = "unknown-finding-type",
         /// A key that this version reads and does not act on.
         KeyNotActedOn = "key-not-acted-on",
-        /// A fact that this version does not observe.
-        FactNotObserved = "fact-not-observed",
         /// A rule's mode that the policy's mode overrules.
         ModeHasNoEffect = "mode-has-no-effect",
     }
@@ -148,7 +146,6 @@ impl Code {
             | Code::DisruptiveOnLowSeverity
             | Code::UnknownFindingType
             | Code::KeyNotActedOn
-            | Code::FactNotObserved
             | Code::ModeHasNoEffect => Severity::Warning,
             _ => Severity::Error,
         }

@@ -124,17 +124,6 @@ pub(super) fn needs_the_sweep(report: &mut Report<'_>, key: &str, at: Place) {
         .help("roll back by hand: `portcullis rollback RECORD`");
 }
 
-/// An organization that is trusted and never seen would have its work contained.
-pub(super) fn organizations_not_observed(report: &mut Report<'_>, at: Place) {
-    report
-        .add(
-            Code::FactNotObserved,
-            at,
-            "this version does not observe the organization of an actor",
-        )
-        .help("findings do not name it: name the accounts in `accounts`");
-}
-
 /// Whether everything that `later` matches is surely matched by `earlier`.
 fn takes_all(earlier: &Rule, later: &Rule) -> bool {
     let spared_too = match (&earlier.unless, &later.unless) {

@@ -104,7 +104,8 @@ pub struct Trusted {
     /// Account ids, of twelve digits, in quotes.
     #[schemars(default, inner(regex(pattern = "^[0-9]{12}$")))]
     pub accounts: Vec<String>,
-    /// Ids of AWS Organizations.
+    /// Ids of AWS Organizations. What other accounts of them do is authorized; the bucket's own account is not meant. Needs
+    /// the organization's management account or a delegated administrator.
     #[schemars(default, inner(regex(pattern = "^o-[a-z0-9]{10,32}$")))]
     pub organizations: Vec<String>,
     /// ARNs of principals. `*` and `?` are wildcards.

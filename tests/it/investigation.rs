@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use aws_sdk_s3::types::CreateBucketConfiguration;
 use portcullis::aws::AwsOptions;
-use portcullis::classification::Sensitivity;
+use portcullis::classification::{Authorization, Sensitivity};
 use portcullis::engine::Report;
+use portcullis::enrichment::Membership;
 use portcullis::finding::Finding;
 use portcullis::guard::Guard;
 use portcullis::policy::{self, FollowUp, Mode};
@@ -14,7 +15,7 @@ use portcullis::record::{FollowUpStatus, Outcome};
 use serde_json::{Value, json};
 
 use crate::services::{Scenario, denied};
-use crate::stand_in::{ACCOUNT, Verdict, policy_text, unique_name};
+use crate::stand_in::{ACCOUNT, Verdict, config, endpoint, policy_text, unique_name};
 use crate::world::{World, guards};
 
 const DETECTOR: &str = "12abc34d567e8fa901bc2d34e56789f0";
@@ -237,7 +238,8 @@ async fn a_macie_that_does_not_answer_fails_no_containment() {
         (
             "throttled",
             json!({"status": 429, "code": "ThrottlingException", "message": "Rate exceeded"}),
-            "ThrottlingException",
+            // The retry may come too late, too.
+            "DescribeBuckets",
         ),
         ("too late", json!({"stall": 30}), "in time"),
     ] {
@@ -255,6 +257,75 @@ async fn a_macie_that_does_not_answer_fails_no_containment() {
         assert_eq!(told.is, Sensitivity::Unknown, "{name}");
         assert!(told.because.contains(says), "{name}: {}", told.because);
     }
+}
+
+/// What another account of the team's organization does is trusted; what stolen credentials of the bucket's own account do
+/// is not, though that account is of the organization, too.
+#[tokio::test]
+async fn a_trusted_organization_is_one_that_organizations_names() {
+    let moto = aws_sdk_organizations::Client::new(&config(&endpoint("moto")));
+    let made = moto.create_organization().send().await.unwrap();
+    let organization = made.organization().unwrap().id().unwrap().to_owned();
+    let account = moto
+        .create_account()
+        .email("a@example.com")
+        .account_name("sibling");
+    let made = account.send().await.unwrap();
+    let sibling = made.create_account_status().unwrap().account_id().unwrap();
+
+    let stranger = "999988887777";
+    let cases = [
+        (sibling, organization.as_str(), Authorization::Authorized),
+        (sibling, "o-anotherorgid", Authorization::Undetermined),
+        (stranger, &organization, Authorization::Undetermined),
+        (ACCOUNT, &organization, Authorization::Undetermined),
+    ];
+    for (account, trusted, expected) in cases {
+        let mut world = Told::new("organization", DENY, |finding, _| having(vec![finding])).await;
+        world.world.policy.trusted.organizations = vec![trusted.to_owned()];
+        // GuardDuty's own state of it does not name the account.
+        world.world.aws = world.aws_without_guardduty().await;
+        world.finding.actors[0].account = Some(account.to_owned());
+        let report = world.respond().await;
+        let record = report.record.unwrap();
+        let authorization = &record.classification.authorization;
+        assert_eq!(authorization.is, expected, "{account}: {authorization:?}");
+        assert_eq!(
+            record.enrichment.memberships.is_empty(),
+            account == ACCOUNT,
+            "nobody asks about the bucket's own account"
+        );
+        if account == stranger {
+            assert_eq!(record.enrichment.memberships[stranger], Membership::Outside);
+        }
+    }
+}
+
+/// Whoever may not ask is told so, and contains.
+#[tokio::test]
+async fn an_organization_that_may_not_be_asked_trusts_nobody() {
+    // Every other service has paths of its own.
+    let judge = |request: &str| match request.starts_with("POST / ") || request == "POST /" {
+        true => Verdict::Refuse(403, "AccessDeniedException"),
+        false => Verdict::Pass,
+    };
+    let having = |finding, _: &str| having(vec![finding]);
+    let mut world = Told::judged("silent-organization", DENY, judge, having).await;
+    world.world.policy.trusted.organizations = vec!["o-exampleorgid".to_owned()];
+    let options = AwsOptions {
+        verify_findings: false,
+        ..options()
+    };
+    world.world.aws = portcullis::aws::Aws::new(config(&world.world.proxy.url), options);
+    world.finding.actors[0].account = Some("444455556666".to_owned());
+    let report = world.respond().await;
+    assert_eq!(report.summary.outcome, Outcome::Contained, "{report:?}");
+    let record = report.record.unwrap();
+    let evidence = record.classification.evidence.join("; ");
+    assert!(
+        evidence.contains("is not known: DescribeAccount"),
+        "{evidence}"
+    );
 }
 
 /// S3 would refuse it when all else is done; it is told before.
@@ -430,6 +501,16 @@ impl Told {
             scenario,
             finding,
         }
+    }
+
+    async fn aws_without_guardduty(&self) -> portcullis::aws::Aws {
+        let options = AwsOptions {
+            verify_findings: false,
+            ..options()
+        };
+        self.scenario
+            .aws_beside(&self.world.proxy.url, options)
+            .await
     }
 
     async fn respond(&self) -> Report {

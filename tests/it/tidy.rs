@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use portcullis::aws::{guardduty, macie};
+use portcullis::aws::{guardduty, macie, organizations};
 use portcullis::measures::Measure;
 use portcullis::settings::SettingKind;
 
@@ -141,22 +141,22 @@ fn the_template_grants_what_measures_and_facts_need() {
         "HandOverReplicationRoles",
     ];
     assert_eq!(of(&containing), writes);
-    let actions = |parts: [[&str; 2]; 2]| -> BTreeSet<String> {
+    let actions = |parts: &[&[&str]]| -> BTreeSet<String> {
         parts.concat().into_iter().map(str::to_owned).collect()
     };
     assert_eq!(
-        of(&["AskMacieAndGuardDuty"]),
-        actions([guardduty::READS, macie::READS])
+        of(&["AskOtherServices"]),
+        actions(&[&guardduty::READS, &macie::READS, &organizations::READS])
     );
     assert_eq!(
         of(&["FollowUpInMacieAndGuardDuty"]),
-        actions([guardduty::WRITES, macie::WRITES])
+        actions(&[&guardduty::WRITES, &macie::WRITES])
     );
 
     for statement in &statements {
         let sid = statement.sid.as_str();
         match sid {
-            "AskMacieAndGuardDuty" => {}
+            "AskOtherServices" => {}
             _ if observing.contains(&sid) => {}
             _ if containing.contains(&sid) || sid == "FollowUpInMacieAndGuardDuty" => {
                 assert!(statement.enforcing, "{sid} is granted in observe mode too");
@@ -308,7 +308,13 @@ fn statements(template: &str) -> Vec<PolicyStatement> {
             sid: sid.to_owned(),
             actions: words
                 .filter(|w| {
-                    let services = ["s3:", "s3express:", "macie2:", "guardduty:"];
+                    let services = [
+                        "s3:",
+                        "s3express:",
+                        "macie2:",
+                        "guardduty:",
+                        "organizations:",
+                    ];
                     services.iter().any(|service| w.starts_with(service)) || *w == "iam:PassRole"
                 })
                 .map(str::to_owned)

@@ -171,16 +171,8 @@ fn trusted(report: &mut Report<'_>, node: &Node) -> Option<Trusted> {
 }
 
 fn organizations(report: &mut Report<'_>, fields: &Fields<'_>) -> Vec<String> {
-    let organizations = all(
-        report,
-        fields.get("organizations"),
-        "a list of organizations",
-        organization,
-    );
-    if !organizations.is_empty() {
-        lint::organizations_not_observed(report, fields.place("organizations"));
-    }
-    organizations
+    let node = fields.get("organizations");
+    all(report, node, "a list of organizations", organization)
 }
 
 fn limits(report: &mut Report<'_>, node: &Node) -> Option<Limits> {

@@ -103,12 +103,15 @@ impl Scenario {
         aws_of(profile, options).await
     }
 
-    /// The same for a bucket that is elsewhere: Macie and GuardDuty are this scenario, and all else is at `endpoint`.
+    /// The same for a bucket that is elsewhere: Macie and GuardDuty are this scenario,
+    /// Organizations is moto's, and all else is at `endpoint`.
     pub(crate) async fn aws_beside(&self, endpoint: &str, options: AwsOptions) -> Aws {
         let url = self.url();
         let profile = format!(
             "endpoint_url = {endpoint}\nservices = ours\n[services ours]\n\
-             guardduty =\n  endpoint_url = {url}\nmacie2 =\n  endpoint_url = {url}\n"
+             guardduty =\n  endpoint_url = {url}\nmacie2 =\n  endpoint_url = {url}\n\
+             organizations =\n  endpoint_url = {}\n",
+            stand_in::endpoint("moto")
         );
         aws_of(profile, options).await
     }
