@@ -66,6 +66,12 @@ pub struct Decision {
     /// What a person should look at: exceptions that hold unproven, rules passed over for want of a fact.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub alerts: Vec<String>,
+    /// When the containment is to end by itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expires: Option<Timestamp>,
+    /// Whether what somebody undoes by other means is put back.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub hold: bool,
     /// The changes: to be made when measures are taken, otherwise what would have been made.
     pub plan: Plan,
 }
@@ -165,6 +171,8 @@ pub fn decide(situation: &Situation) -> (Classification, Decision) {
         withheld: Vec::new(),
         follow_up: Vec::new(),
         alerts: alerts(situation, &selected.skipped, &exceptions),
+        expires: None,
+        hold: selected.rule.is_some_and(|rule| rule.hold),
         plan: Plan::default(),
     };
     let account = bucket.map_or(&finding.account, |bucket| &bucket.account);
@@ -251,6 +259,10 @@ pub fn decide(situation: &Situation) -> (Classification, Decision) {
         }
     }
     decision.plan = Plan::diff(observed, &desired, &wanted_by);
+    if decision.acts() {
+        let after = selected.rule.and_then(|rule| rule.expires_after);
+        decision.expires = after.and_then(|after| situation.now.checked_add(after).ok());
+    }
     (classification, decision)
 }
 

@@ -26,6 +26,7 @@
 //! | [`guard`] | the closed list of reasons for withholding a measure |
 //! | [`decision`] | rule, measures taken and withheld, and the plan; also which settings must be read at all |
 //! | [`plan`], [`rollback`] | the difference between observed and desired, and its inverse |
+//! | [`drift`], [`sweep`] | what of a containment somebody has undone since; what the sweep tells |
 //! | [`record`] | the immutable account of it all |
 //! | [`store`] | records, leases, releases and the policy file, in a bucket or a folder, with conditional writes |
 //! | [`engine`] | the order of the calls: lease and observation, evidence, writes, result |
@@ -43,7 +44,7 @@
 //!
 //! # Invariants
 //!
-//! - **The core is pure.** `finding`, `enrichment`, `classification`, `policy`, `settings`, `measures`, `statements`, `decision`, `plan`,
+//! - **The core is pure.** `finding`, `enrichment`, `classification`, `policy`, `settings`, `measures`, `statements`, `decision`, `plan`, `drift`, `sweep`,
 //!   `rollback`, `suppression` and `report` do no IO, read no clock and no environment, and know nothing of AWS's SDK. `now` is an
 //!   argument. A test reads their source for it.
 //! - **No write before its evidence.** [`engine`] is the only caller of [`aws::write`], and has stored the record by then.
@@ -73,6 +74,7 @@ pub mod aws;
 pub mod classification;
 pub mod decision;
 pub mod deployment;
+pub mod drift;
 pub mod engine;
 pub mod enrichment;
 pub mod finding;
@@ -87,3 +89,4 @@ pub mod settings;
 pub mod statements;
 pub mod store;
 pub mod suppression;
+pub mod sweep;

@@ -205,6 +205,12 @@ pub fn record_id(finding: &Finding, target: &Target, now: Timestamp) -> String {
     )
 }
 
+/// The id of the first record of a delivery: later attempts at the same one are numbered, `<id>-2` and so on.
+pub fn first_id(id: &str) -> &str {
+    let mut parts = id.match_indices('-').map(|(index, _)| index);
+    parts.nth(3).map_or(id, |end| &id[..end])
+}
+
 /// The part of a record's id that tells the target.
 pub fn target_digest(finding: &Finding, target: &Target) -> String {
     let identity = match target {

@@ -12,6 +12,8 @@ mod look;
 mod observe;
 mod questions;
 mod report;
+mod standing;
+mod sweep;
 mod undo;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -266,13 +268,15 @@ impl Engine<'_> {
                 .map(|change| change.setting)
                 .collect();
             let counted = target_digest(finding, target);
-            let (stored, marked, again) = futures_util::join!(
+            let (stored, counted, standing, again) = futures_util::join!(
                 evidence::store(self.store, &look.record),
                 limits::mark(self.store, &counted, &look.record.run, look.record.at),
+                standing::mark(self.store, &look.record),
                 observe::observe(self.aws, &look.place, &kinds)
             );
             let id = stored?;
-            marked?;
+            counted?;
+            standing?;
             let again = again.map_err(EngineError::Observe)?;
             if again
                 .0

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, EngineError, Report, evidence, observe, unique};
+use super::{Engine, EngineError, Report, evidence, observe, standing, unique};
 use crate::aws::Place;
 use crate::decision::Decision;
 use crate::finding::Target;
@@ -92,9 +92,26 @@ impl Engine<'_> {
         record: &Record,
         request: &RollbackRequest,
     ) -> Result<Report, RollbackError> {
+        let report = self.undo(record, request, None).await?;
+        if report.summary.outcome == Outcome::RolledBack {
+            let now = (self.clock)();
+            standing::end(self.store, &record.id, "a person rolled it back", now).await?;
+        }
+        Ok(report)
+    }
+
+    /// The same for whatever `cause` there is; none is a person's. Only a person's word outlives the next update of the
+    /// finding: an actor who comes back after the time was up must be met again.
+    pub(super) async fn undo(
+        &self,
+        record: &Record,
+        request: &RollbackRequest,
+        cause: Option<&str>,
+    ) -> Result<Report, RollbackError> {
         let place = Place::of(&record.finding, &record.target);
         let lease = self.lease(&record.finding, &place, true).await?;
-        let done = self.roll_back_under(record, request, lease.as_ref()).await;
+        let work = self.roll_back_under(record, request, cause, lease.as_ref());
+        let done = Box::pin(work).await;
         if let Some(Err(error)) =
             futures_util::future::OptionFuture::from(lease.map(|lease| lease.release(self.store)))
                 .await
@@ -108,6 +125,7 @@ impl Engine<'_> {
         &self,
         record: &Record,
         request: &RollbackRequest,
+        cause: Option<&str>,
         lease: Option<&store::Lease>,
     ) -> Result<Report, RollbackError> {
         let (inverse, place, before) = self.inverse(record, request).await?;
@@ -123,7 +141,7 @@ impl Engine<'_> {
             run: unique(),
             at: now,
             program: env!("CARGO_PKG_VERSION").to_owned(),
-            asked_by: self.operator.unwrap_or("operator").to_owned(),
+            asked_by: cause.or(self.operator).unwrap_or("operator").to_owned(),
             before,
             decision: Decision {
                 plan: inverse.plan.clone(),
@@ -138,7 +156,9 @@ impl Engine<'_> {
             ..record.clone()
         };
         // The release goes first: an update of the finding that comes in now must not contain the bucket again.
-        self.release(record, &place).await?;
+        if cause.is_none() {
+            self.release(record, &place).await?;
+        }
         match (undo.decision.plan.is_empty(), lease) {
             (false, Some(lease)) => {
                 undo.id = evidence::store(self.store, &undo).await?;

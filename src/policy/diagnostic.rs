@@ -130,8 +130,6 @@ words! {
         DisruptiveOnLowSeverity = "disruptive-on-low-severity",
         /// A pattern that matches no type of finding known to this version.
         UnknownFindingType = "unknown-finding-type",
-        /// A key that this version reads and does not act on.
-        KeyNotActedOn = "key-not-acted-on",
         /// A rule's mode that the policy's mode overrules.
         ModeHasNoEffect = "mode-has-no-effect",
     }
@@ -145,7 +143,6 @@ impl Code {
             | Code::ExpiredException
             | Code::DisruptiveOnLowSeverity
             | Code::UnknownFindingType
-            | Code::KeyNotActedOn
             | Code::ModeHasNoEffect => Severity::Warning,
             _ => Severity::Error,
         }

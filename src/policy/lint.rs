@@ -113,17 +113,6 @@ pub(super) fn unknown_finding_type(report: &mut Report<'_>, glob: &Glob, at: Pla
     };
 }
 
-/// A containment that was to end by itself, and does not, must not come as a surprise.
-pub(super) fn needs_the_sweep(report: &mut Report<'_>, key: &str, at: Place) {
-    report
-        .add(
-            Code::KeyNotActedOn,
-            at,
-            format!("this version has no sweep, so \"{key}\" has no effect yet"),
-        )
-        .help("roll back by hand: `portcullis rollback RECORD`");
-}
-
 /// Whether everything that `later` matches is surely matched by `earlier`.
 fn takes_all(earlier: &Rule, later: &Rule) -> bool {
     let spared_too = match (&earlier.unless, &later.unless) {

@@ -12,6 +12,7 @@ mod meaning;
 mod plan;
 mod rollback;
 mod said;
+mod sweep;
 mod untrusted;
 mod xml;
 
@@ -22,6 +23,7 @@ pub use incident::{Account, Explanation, account, explanation};
 pub use investigation::{Investigation, investigation};
 pub use plan::{Planned, plan};
 pub use rollback::{Undo, undo};
+pub use sweep::sweep;
 pub use untrusted::{LINE, shown};
 
 /// How text is dressed.

@@ -14,6 +14,10 @@ pub const RECORDS: &str = "records/";
 pub const LEASES: &str = "leases/";
 /// The prefix of the marks by which containments are counted.
 pub const ACTIVITY: &str = "activity/";
+/// The prefix of the marks of containments that may stand.
+pub const STANDING: &str = "standing/";
+/// The prefix of the marks of those that have ended.
+pub const ENDED: &str = "ended/";
 /// The prefix of all releases.
 pub const RELEASES: &str = "releases/";
 
@@ -71,6 +75,16 @@ pub fn release_key(finding: &str, account: &str, bucket: Option<&str>) -> Result
 pub fn activity_key(time: &str, target: &str) -> Result<String, KeyError> {
     let (time, target) = (part("time", time)?, part("target", target)?);
     Ok(format!("{ACTIVITY}{time}-{target}.json"))
+}
+
+/// The key of the mark that a record's containment may stand: `standing/<id>.json`.
+pub fn standing_key(id: &str) -> Result<String, KeyError> {
+    Ok(format!("{STANDING}{}.json", record_id(id)?))
+}
+
+/// The key of the mark that it has ended: `ended/<id>.json`.
+pub fn ended_key(id: &str) -> Result<String, KeyError> {
+    Ok(format!("{ENDED}{}.json", record_id(id)?))
 }
 
 /// Refuses a key that could leave a folder, hide in it, or be read in two ways.

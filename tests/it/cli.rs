@@ -12,13 +12,14 @@ use serde_json::{Value, json};
 
 use crate::stand_in;
 
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 14] = [
     "init",
     "validate",
     "explain",
     "plan",
     "apply",
     "rollback",
+    "sweep",
     "records",
     "show",
     "suppress",
@@ -577,6 +578,19 @@ async fn a_containment_is_planned_confirmed_applied_told_and_undone() {
     let json = json_of(&ends(run(&["show", &id, "--output", "json"]), 0));
     assert_eq!(json["result"]["outcome"], "contained");
 
+    let swept = stdout(&ends(run(&["sweep"]), 0));
+    assert_eq!(swept, "One containment stands, or may.\n");
+    let request = client.put_bucket_policy().bucket(&bucket).policy(&before);
+    request.send().await.unwrap();
+    let swept = stdout(&ends(run(&["sweep", "--yes"]), 5));
+    assert!(swept.contains("drift  "), "{swept}");
+    assert!(
+        swept.contains("statement PortcullisIsolateData is gone"),
+        "{swept}"
+    );
+    let request = client.put_bucket_policy().bucket(&bucket).policy(&during);
+    request.send().await.unwrap();
+
     let asked = ends(run(&["rollback", &id]), 2);
     assert!(stderr(&asked).contains("add --yes"), "{}", stderr(&asked));
     // A rollback does not ask the policy, so that a broken one does not stand in its way.
@@ -590,6 +604,8 @@ async fn a_containment_is_planned_confirmed_applied_told_and_undone() {
     let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
     assert_eq!(value(&after), value(&before));
     let undo = undone["results"][1]["outcome"]["id"].as_str().unwrap();
+    let store = folder.path(".portcullis/ended");
+    assert_eq!(fs::read_dir(store).unwrap().count(), 1);
     let refused = ends(run(&["rollback", undo, "--yes"]), 3);
     assert!(stderr(&refused).contains("is a rollback itself"));
     stand_in::delete_bucket(&client, &bucket).await;

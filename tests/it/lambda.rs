@@ -37,6 +37,13 @@ async fn a_finding_is_contained_and_a_request_rolls_it_back() {
         "already-contained"
     );
 
+    let sweep = json!({"portcullis": {"sweep": {}}});
+    let swept = world.function.invoke(&sweep).response()["sweep"].clone();
+    assert_eq!(
+        (&swept["standing"], &swept["found"]),
+        (&json!(1), &json!([]))
+    );
+
     let answer = world
         .function
         .invoke(&json!({"portcullis": {"rollback": {"record": record["id"]}}}));
@@ -45,6 +52,8 @@ async fn a_finding_is_contained_and_a_request_rolls_it_back() {
         "rolled-back",
         "{answer:?}"
     );
+    let swept = world.function.invoke(&sweep).response()["sweep"].clone();
+    assert_eq!(swept["standing"], 0, "{swept:#}");
     assert_eq!(
         policy_text(&client(&world.endpoint), &world.bucket)
             .await

@@ -20,5 +20,6 @@ mod services;
 mod settings;
 mod stand_in;
 mod store;
+mod sweep;
 mod tidy;
 mod world;

@@ -8,9 +8,10 @@ use portcullis::measures::Measure;
 use portcullis::settings::SettingKind;
 
 /// What is pure: no IO, no clock, no environment.
-const CORE: [&str; 14] = [
+const CORE: [&str; 16] = [
     "src/classification",
     "src/decision.rs",
+    "src/drift.rs",
     "src/enrichment.rs",
     "src/finding",
     "src/guard.rs",
@@ -22,6 +23,7 @@ const CORE: [&str; 14] = [
     "src/rollback.rs",
     "src/settings",
     "src/statements.rs",
+    "src/sweep.rs",
     "src/suppression.rs",
 ];
 

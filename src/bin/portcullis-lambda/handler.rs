@@ -18,6 +18,7 @@ use portcullis::engine::{Engine, EngineError, Report, RollbackRequest, Summary};
 use portcullis::finding::{Event, EventError, Finding, Ignored, Request, read};
 use portcullis::policy::{Mode, Policy};
 use portcullis::store::Store;
+use portcullis::sweep::Sweep;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -47,6 +48,8 @@ pub(crate) struct Response {
     records: Vec<Summary>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ignored: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sweep: Option<Sweep>,
 }
 
 /// Why an invocation failed.
@@ -102,6 +105,7 @@ impl Function {
             version: 1,
             records: Vec::new(),
             ignored: Vec::new(),
+            sweep: None,
         };
         let mut failures: Vec<Failure> = Vec::new();
         for event in events {
@@ -115,7 +119,20 @@ impl Function {
                     response.ignored.push(ignore(&ignored, &request_id));
                     continue;
                 }
-                Ok(Event::Request(request)) => self.operate(request, deadline).await,
+                Ok(Event::Request(Request::Sweep)) => match self.sweep(deadline).await {
+                    Ok(sweep) => {
+                        logs::sweep(&sweep, &request_id);
+                        response.sweep = Some(sweep);
+                        continue;
+                    }
+                    Err(failure) => Err(failure),
+                },
+                Ok(Event::Request(Request::Apply { record })) => {
+                    self.operate(record, true, deadline).await
+                }
+                Ok(Event::Request(Request::Rollback { record })) => {
+                    self.operate(record, false, deadline).await
+                }
                 Err(error) => Err(unreadable(&error)),
             };
             match done {
@@ -177,18 +194,24 @@ impl Function {
             .is_ok_and(|serving| Arc::ptr_eq(&serving, &policy))
     }
 
-    async fn operate(&self, request: Request, deadline: Timestamp) -> Result<Vec<Report>, Failure> {
+    /// In observe mode the sweep tells, and writes nothing: the function may not.
+    async fn sweep(&self, deadline: Timestamp) -> Result<Sweep, Failure> {
+        let policy = self.serving().await?;
+        let engine = self.engine(&policy, None, deadline);
+        let swept = engine.sweep(self.options.mode == Mode::Enforce).await;
+        swept.map_err(|error| Failure {
+            kind: "SweepFailed",
+            message: error.to_string(),
+        })
+    }
+
+    async fn operate(
+        &self,
+        id: String,
+        apply: bool,
+        deadline: Timestamp,
+    ) -> Result<Vec<Report>, Failure> {
         let refuse = |kind, message: String| Err(Failure { kind, message });
-        let (id, apply) = match request {
-            Request::Apply { record } => (record, true),
-            Request::Rollback { record } => (record, false),
-            Request::Sweep => {
-                return refuse(
-                    "NotInThisVersion",
-                    "this version has no sweep yet; remove its schedule".to_owned(),
-                );
-            }
-        };
         if self.options.mode == Mode::Observe {
             let message = "this deployment is in observe mode and may not change a bucket; deploy it with Mode=enforce, or use the command line".to_owned();
             return refuse("ObserveMode", message);

@@ -2,6 +2,7 @@
 
 use portcullis::engine::Report;
 use portcullis::record::Outcome;
+use portcullis::sweep::{Sweep, SweptState};
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging at the level of `PORTCULLIS_LOG`, or of Lambda's own `AWS_LAMBDA_LOG_LEVEL`, else info.
@@ -46,4 +47,34 @@ pub(crate) fn decision(report: &Report, request_id: &str) {
         };
     }
     if failed { line!(error) } else { line!(info) }
+}
+
+/// One line for the sweep, and one for each containment that it has something to tell of.
+pub(crate) fn sweep(sweep: &Sweep, request_id: &str) {
+    for swept in &sweep.found {
+        let detail = swept.detail.join("; ");
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    request_id,
+                    record_id = swept.record,
+                    target_name = swept.target,
+                    state = %swept.state,
+                    detail,
+                    "swept"
+                )
+            };
+        }
+        match swept.state {
+            SweptState::Expired | SweptState::Held | SweptState::Gone => line!(info),
+            _ => line!(error),
+        }
+    }
+    tracing::info!(
+        request_id,
+        standing = sweep.standing,
+        left = sweep.left,
+        exceptions = sweep.exceptions.join("; "),
+        "sweep"
+    );
 }

@@ -86,6 +86,8 @@ pub(crate) enum Verb {
     Apply(Apply),
     /// Undo what a record did, for what is still as it was left
     Rollback(Rollback),
+    /// Look after what stands: roll back what is due, tell of drift, put back what is to be held
+    Sweep(Sweep),
     /// List the records, newest first
     Records(Records),
     /// Tell what was found, decided and done
@@ -168,6 +170,15 @@ pub(crate) struct Rollback {
     pub(crate) store: StoreArgs,
     #[command(flatten)]
     pub(crate) roles: RoleArgs,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Sweep {
+    /// Don't ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) deployment: Deployment,
 }
 
 #[derive(Debug, Group)]

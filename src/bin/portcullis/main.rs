@@ -17,6 +17,7 @@ mod reference;
 mod rollback;
 mod session;
 mod suppress;
+mod sweep;
 mod validate;
 
 use clap::Parser;
@@ -50,6 +51,7 @@ fn run(verb: Verb, out: &mut Out) -> Result<Exit, Failure> {
         Verb::Rollback(args) => on_runtime(rollback::run(&args, out)),
         Verb::Records(args) => on_runtime(records::list(&args, out)),
         Verb::Show(args) => on_runtime(records::show(&args, out)),
+        Verb::Sweep(args) => on_runtime(sweep::run(&args, out)),
         Verb::Drill(args) => on_runtime(drill::run(&args, out)),
         Verb::Suppress(args) => on_runtime(suppress::run(&args, out)),
     }

@@ -325,11 +325,6 @@ fn rule(
         .get("hold")
         .and_then(|node| boolean(report, node))
         .unwrap_or_default();
-    for key in ["expires-after", "hold"] {
-        if let Some(node) = fields.get(key) {
-            lint::needs_the_sweep(report, key, node.at);
-        }
-    }
     let follow_up = follow_ups(report, fields.get("follow-up"));
     let notify = fields
         .get("notify")

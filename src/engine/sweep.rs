@@ -1,0 +1,246 @@
+//! The sweep: containments whose time is up are rolled back, what somebody has undone is told or put back, and what a run left
+//! unfinished is named. Two sweeps at once meet at the lease of each target, and the second finds nothing to do.
+
+use futures_util::StreamExt;
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+
+use super::standing::{self, Standing};
+use super::{Engine, EngineError, Report, RollbackError, RollbackRequest, observe};
+use crate::aws::{Meaning, Place};
+use crate::drift::{Undone, undone};
+use crate::finding::{Finding, Target};
+use crate::policy::Mode;
+use crate::record::{Outcome, Record, RunResult, first_id};
+use crate::store::{self, RECORDS};
+use crate::sweep::{Sweep, Swept, SweptState, ending};
+
+/// Containments that are looked at at the same time.
+const AT_ONCE: usize = 4;
+/// A run is over after this, whatever became of it: no lease is longer.
+const LONGEST_RUN: SignedDuration = SignedDuration::from_hours(1);
+/// What must be left of the time to begin with another containment.
+const RESERVE: SignedDuration = SignedDuration::from_secs(15);
+
+/// Why a rollback was made that nobody asked for.
+const EXPIRY: &str = "expiry";
+
+/// One containment that stands, with the records of all attempts at it.
+struct Contained {
+    mark: Standing,
+    attempts: Vec<(Record, Option<RunResult>)>,
+}
+
+impl Engine<'_> {
+    /// Looks after every containment that may stand. With `acts` false nothing is written.
+    pub async fn sweep(&self, acts: bool) -> Result<Sweep, EngineError> {
+        let ids = standing::list(self.store)
+            .await
+            .map_err(EngineError::Store)?;
+        let look = ids.iter().map(|id| async move {
+            let left = self.deadline.duration_since((self.clock)());
+            match left < RESERVE {
+                true => None,
+                false => Some(Box::pin(self.sweep_one(id, acts)).await),
+            }
+        });
+        let swept: Vec<Option<Option<Swept>>> = futures_util::stream::iter(look)
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        let today = TimeZone::UTC.to_datetime((self.clock)()).date();
+        Ok(Sweep {
+            standing: ids.len(),
+            left: swept.iter().filter(|swept| swept.is_none()).count(),
+            found: swept.into_iter().flatten().flatten().collect(),
+            exceptions: ending(self.policy, today),
+        })
+    }
+
+    async fn sweep_one(&self, id: &str, acts: bool) -> Option<Swept> {
+        match self.look_after(id, acts).await {
+            Ok(swept) => swept,
+            Err(error) => Some(Swept {
+                record: id.to_owned(),
+                target: String::new(),
+                state: SweptState::Failed,
+                detail: vec![error.to_string()],
+                outcome: None,
+            }),
+        }
+    }
+
+    async fn look_after(&self, id: &str, acts: bool) -> Result<Option<Swept>, RollbackError> {
+        let now = (self.clock)();
+        let Some(contained) = self.contained(id).await? else {
+            if acts {
+                standing::end(self.store, id, "nothing was changed", now).await?;
+            }
+            return Ok(None);
+        };
+        let Some((newest, result)) = contained.attempts.last() else {
+            return Ok(None);
+        };
+        let swept = |state, detail| Swept {
+            record: newest.id.clone(),
+            target: newest.target_name().to_owned(),
+            state,
+            detail,
+            outcome: None,
+        };
+        if contained.mark.expires.is_some_and(|expires| expires <= now) {
+            return self.expire(&contained, acts, swept).await.map(Some);
+        }
+        if result.is_none()
+            && newest
+                .at
+                .saturating_add(LONGEST_RUN)
+                .is_ok_and(|end| end < now)
+        {
+            let detail = "the run was cut off; apply the record again to bring it to its end";
+            return Ok(Some(swept(SweptState::Unfinished, vec![detail.to_owned()])));
+        }
+        let undone = match self.undone(newest).await {
+            Ok(undone) => undone,
+            Err(EngineError::Observe(error)) if error.meaning == Meaning::BucketGone => {
+                if acts {
+                    standing::end(self.store, id, "the bucket is gone", now).await?;
+                }
+                let swept = swept(SweptState::Gone, vec![error.to_string()]);
+                return Ok(Some(swept));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if undone.is_empty() {
+            return Ok(None);
+        }
+        let detail = undone
+            .iter()
+            .map(|undone| format!("{}: {}", undone.setting.title(), undone.what))
+            .collect();
+        if !contained.mark.hold || !acts {
+            return Ok(Some(swept(SweptState::Drift, detail)));
+        }
+        let report = self.put_back(newest).await;
+        let state = match report.summary.outcome {
+            Outcome::Contained | Outcome::AlreadyContained => SweptState::Held,
+            _ => SweptState::Drift,
+        };
+        let mut detail: Vec<String> = detail;
+        detail.extend(report.summary.reason);
+        Ok(Some(Swept {
+            outcome: Some(report.summary.outcome),
+            ..swept(state, detail)
+        }))
+    }
+
+    /// Rolls back every attempt, the newest first. What somebody changed since is left to a person, and told once.
+    async fn expire(
+        &self,
+        contained: &Contained,
+        acts: bool,
+        swept: impl Fn(SweptState, Vec<String>) -> Swept,
+    ) -> Result<Swept, RollbackError> {
+        let now = (self.clock)();
+        if !acts || self.stack_mode == Mode::Observe {
+            let detail = "its time is up; `portcullis rollback` undoes it, and the function does where it is in enforce mode";
+            return Ok(swept(SweptState::Due, vec![detail.to_owned()]));
+        }
+        let mut detail = Vec::new();
+        let mut last = None;
+        for (record, _) in contained.attempts.iter().rev() {
+            let report = self
+                .undo(record, &RollbackRequest::default(), Some(EXPIRY))
+                .await?;
+            let drift = report
+                .record
+                .iter()
+                .filter_map(|record| record.rollback.as_ref());
+            let drift = drift.flat_map(|rollback| &rollback.inverse.drift);
+            detail.extend(drift.map(|drift| drift.why.clone()));
+            last = Some(report);
+        }
+        let done = last.as_ref().is_some_and(|report| {
+            matches!(
+                report.summary.outcome,
+                Outcome::RolledBack | Outcome::Partial | Outcome::Withheld
+            ) && !report.fails_the_invocation()
+        });
+        let id = &contained.mark.record;
+        if done {
+            let why = match detail.is_empty() {
+                true => "its time was up",
+                false => "its time was up; what somebody had changed is left to a person",
+            };
+            standing::end(self.store, id, why, now).await?;
+        }
+        let state = match done && detail.is_empty() {
+            true => SweptState::Expired,
+            false => SweptState::Due,
+        };
+        Ok(Swept {
+            outcome: last.map(|report| report.summary.outcome),
+            ..swept(state, detail)
+        })
+    }
+
+    /// Contains the target again, as the policy has it now.
+    async fn put_back(&self, record: &Record) -> Report {
+        let finding = Finding {
+            targets: vec![record.target.clone()],
+            ..record.finding.clone()
+        };
+        self.respond(&finding).await.remove(0)
+    }
+
+    async fn undone(&self, record: &Record) -> Result<Vec<Undone>, EngineError> {
+        let plan = &record.decision.plan;
+        let kinds: Vec<_> = plan.changes.iter().map(|change| change.setting).collect();
+        let guess = Place::of(&record.finding, &record.target);
+        let (now, _) = observe::observe_at_home(self.aws, &guess, &kinds)
+            .await
+            .map_err(EngineError::Observe)?;
+        let arn = match &record.target {
+            Target::Bucket(bucket) => bucket.arn(&record.finding.partition, &record.finding.region),
+            Target::Account(_) => String::new(),
+        };
+        Ok(undone(plan, &now, &arn))
+    }
+
+    /// The attempts at a containment that have left something behind, or may have; none where there are none.
+    async fn contained(&self, id: &str) -> Result<Option<Contained>, RollbackError> {
+        let Some(mark) = standing::load(self.store, id).await? else {
+            return Ok(None);
+        };
+        let keys = self.store.list(&format!("{RECORDS}{id}")).await;
+        let keys = keys.map_err(EngineError::Store)?;
+        let mut attempts = Vec::new();
+        for key in &keys {
+            let name = key
+                .strip_prefix(RECORDS)
+                .and_then(|key| key.strip_suffix(".json"));
+            let Some(attempt) =
+                name.filter(|name| !name.ends_with(".result") && first_id(name) == id)
+            else {
+                continue;
+            };
+            let record = Self::load(self.store, attempt).await?;
+            let result = self.result(attempt).await?;
+            let left = match &result {
+                Some(result) => !matches!(result.outcome, Outcome::Planned | Outcome::Failed),
+                None => record.outcome.is_none(),
+            };
+            if left {
+                attempts.push((record, result));
+            }
+        }
+        attempts.sort_by_key(|(record, _)| record.at);
+        Ok((!attempts.is_empty()).then_some(Contained { mark, attempts }))
+    }
+
+    async fn result(&self, id: &str) -> Result<Option<RunResult>, EngineError> {
+        let key = store::result_key(id)?;
+        let object = self.store.get(&key).await.map_err(EngineError::Store)?;
+        Ok(object.and_then(|object| serde_json::from_slice(&object.bytes).ok()))
+    }
+}
