@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use portcullis::aws::{guardduty, macie, organizations};
 use portcullis::measures::Measure;
 use portcullis::settings::SettingKind;
+use portcullis::store::{ACTIVITY, ENDED, LEASES, RECORDS, RELEASES, STANDING};
 
 /// What is pure: no IO, no clock, no environment.
 const CORE: [&str; 16] = [
@@ -168,6 +169,21 @@ fn the_template_grants_what_measures_and_facts_need() {
             _ => assert!(statement.text.contains("Store"), "what is {sid} for?"),
         }
     }
+}
+
+/// A prefix without its permission would fail every containment, for no evidence means no writes.
+#[test]
+fn the_template_lets_the_function_keep_all_that_it_keeps() {
+    let template = std::fs::read_to_string(root().join("template.yaml")).unwrap();
+    let statements = statements(&template);
+    let keeps = statements.iter().find(|s| s.sid == "KeepRecords").unwrap();
+    let granted: BTreeSet<&str> = keeps
+        .text
+        .lines()
+        .filter_map(|line| line.split_once("${Store.Arn}/")?.1.strip_suffix('*'))
+        .collect();
+    let kept = [ACTIVITY, ENDED, LEASES, RECORDS, RELEASES, STANDING];
+    assert_eq!(granted, BTreeSet::from(kept));
 }
 
 /// What a measure reads, it may read; and it says so.
