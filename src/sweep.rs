@@ -20,7 +20,7 @@ pub struct Sweep {
     pub standing: usize,
     /// What became of each that was looked at, where there is something to tell.
     pub found: Vec<Swept>,
-    /// How many could not be looked at in the time that there was; the next sweep begins with the oldest again.
+    /// How many could not be looked at in the time that there was; the sweep of the next hour begins elsewhere.
     pub left: usize,
     /// Exceptions of the policy file that end within two weeks, or have ended.
     pub exceptions: Vec<String>,

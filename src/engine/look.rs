@@ -94,19 +94,20 @@ impl Engine<'_> {
                 stops.extend(released?);
                 stops.extend(exceeded?);
             }
-            let (observed, place) = match observed {
+            let mut gone = false;
+            let (mut observed, place) = match observed {
                 Ok(seen) => seen,
                 Err(error) if error.meaning == Meaning::BucketGone => {
                     let why = format!(
                         "{error}; there is nothing left to contain, and the deletion may be part of the attack"
                     );
                     stops.insert(0, Stop::new(Guard::BucketGone, why));
+                    gone = true;
                     (Settings::default(), guess)
                 }
                 Err(error) => return Err(EngineError::Observe(error)),
             };
-            let mut observed = observed;
-            if let (Cow::Owned(newer), false) = (&finding, blind) {
+            if let (Cow::Owned(newer), false) = (&finding, blind || gone) {
                 let kinds = self.wanted(newer, target, (self.clock)()).settings;
                 self.observe_more(kinds, &place, &mut observed).await?;
             }

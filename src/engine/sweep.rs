@@ -19,6 +19,8 @@ use crate::sweep::{Sweep, Swept, SweptState, ending};
 const AT_ONCE: usize = 4;
 /// A run is over after this, whatever became of it: no lease is longer.
 const LONGEST_RUN: SignedDuration = SignedDuration::from_hours(1);
+/// A sweep that cannot reach all begins this many containments further on the next hour, so that none is never reached.
+const STRIDE: u64 = 200;
 /// What must be left of the time to begin with another containment.
 const RESERVE: SignedDuration = SignedDuration::from_secs(15);
 
@@ -34,9 +36,12 @@ struct Contained {
 impl Engine<'_> {
     /// Looks after every containment that may stand. With `acts` false nothing is written.
     pub async fn sweep(&self, acts: bool) -> Result<Sweep, EngineError> {
-        let ids = standing::list(self.store)
+        let mut ids = standing::list(self.store)
             .await
             .map_err(EngineError::Store)?;
+        let hours = (self.clock)().as_second().unsigned_abs() / 3600;
+        let start = hours.wrapping_mul(STRIDE) % (ids.len() as u64).max(1);
+        ids.rotate_left(start as usize);
         let look = ids.iter().map(|id| async move {
             let left = self.deadline.duration_since((self.clock)());
             match left < RESERVE {
