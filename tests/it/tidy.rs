@@ -11,7 +11,7 @@ use portcullis::store::{ACTIVITY, ENDED, LEASES, RECORDS, RELEASES, STANDING};
 /// What is pure: no IO, no clock, no environment.
 const CORE: [&str; 16] = [
     "src/classification",
-    "src/decision.rs",
+    "src/decision",
     "src/drift.rs",
     "src/enrichment.rs",
     "src/finding",
