@@ -13,6 +13,7 @@ mod investigation;
 mod judge;
 mod lambda;
 mod metrics;
+mod observability;
 mod policy;
 mod proof;
 mod properties;
