@@ -211,6 +211,12 @@ impl PolicySource {
         last.as_ref().map(|last| (last.policy.clone(), last.at))
     }
 
+    /// Whether the policy file was not valid when it was last asked for, and another policy serves instead.
+    pub async fn is_invalid(&self) -> bool {
+        let last = self.last.lock().await;
+        last.as_ref().is_some_and(|last| last.invalid.is_some())
+    }
+
     /// The policy that serves now.
     ///
     /// No file at all means the built-in policy. A file that is not valid leaves the last valid one serving; where this

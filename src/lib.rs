@@ -33,6 +33,7 @@
 //! | [`aws`] | clients, reads, writes, what Macie and GuardDuty are asked and told, and what errors mean |
 //! | [`deployment`] | the environment, made into what the engine works with; the cached policy |
 //! | [`report`] | plans, incidents and rollbacks as text |
+//! | [`metrics`] | what one invocation did, as CloudWatch counts it |
 //!
 //! Two binaries stand on this: `portcullis`, the command line, and `portcullis-lambda`, packaged as `bootstrap`.
 //!
@@ -44,9 +45,9 @@
 //!
 //! # Invariants
 //!
-//! - **The core is pure.** `finding`, `enrichment`, `classification`, `policy`, `settings`, `measures`, `statements`, `decision`, `plan`, `drift`, `sweep`,
-//!   `rollback`, `suppression` and `report` do no IO, read no clock and no environment, and know nothing of AWS's SDK. `now` is an
-//!   argument. A test reads their source for it.
+//! - **The core is pure.** `finding`, `enrichment`, `classification`, `policy`, `settings`, `measures`, `statements`, `decision`,
+//!   `plan`, `drift`, `sweep`, `rollback`, `suppression`, `report` and `metrics` do no IO, read no clock and no environment, and know
+//!   nothing of AWS's SDK. `now` is an argument. A test reads their source for it.
 //! - **No write before its evidence.** [`engine`] is the only caller of [`aws::write`], and has stored the record by then.
 //! - **Unreadable is not absent.** [`settings::Setting`] has three cases, and a measure that needs a setting which could not
 //!   be read is withheld. The flags of Block Public Access are the exception: turning all four on can only tighten.
@@ -80,6 +81,7 @@ pub mod enrichment;
 pub mod finding;
 pub mod guard;
 pub mod measures;
+pub mod metrics;
 pub mod plan;
 pub mod policy;
 pub mod record;

@@ -64,6 +64,15 @@ words! {
 }
 
 impl Sweep {
+    /// How many containments somebody has undone a part of, and that were not put back.
+    pub fn drifted(&self) -> u64 {
+        let drifted = self
+            .found
+            .iter()
+            .filter(|swept| swept.state == SweptState::Drift);
+        drifted.count() as u64
+    }
+
     /// Whether a person has something to look at.
     pub fn needs_a_person(&self) -> bool {
         let settled = |state| {

@@ -40,6 +40,9 @@ pub struct Summary {
     pub kind: String,
     /// The account of the target.
     pub account: String,
+    /// The Region of the target, as far as the finding knows it.
+    #[serde(default)]
+    pub region: String,
     /// The bucket; none where the target is the account.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub bucket: Option<String>,
@@ -178,9 +181,10 @@ impl Summary {
 
     fn new(finding: &Finding, target: &Target, outcome: Outcome) -> Self {
         let (account, bucket) = match target {
-            Target::Bucket(bucket) => (bucket.account.clone(), Some(bucket.name.clone())),
+            Target::Bucket(bucket) => (bucket.account.clone(), Some(bucket)),
             Target::Account(account) => (account.clone(), None),
         };
+        let region = bucket.and_then(|bucket| bucket.region.as_ref());
         Self {
             id: None,
             outcome,
@@ -188,7 +192,8 @@ impl Summary {
             finding: finding.id.clone(),
             kind: finding.kind.clone(),
             account,
-            bucket,
+            region: region.unwrap_or(&finding.region).clone(),
+            bucket: bucket.map(|bucket| bucket.name.clone()),
             rule: None,
             mode: None,
             taken: Vec::new(),

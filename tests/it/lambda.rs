@@ -231,8 +231,8 @@ rules:
 
 /// A public bucket, a store bucket with a policy file, and the function.
 pub(crate) struct World {
-    endpoint: String,
-    bucket: String,
+    pub(crate) endpoint: String,
+    pub(crate) bucket: String,
     pub(crate) store: String,
     pub(crate) function: Function,
 }
@@ -256,11 +256,11 @@ impl World {
         }
     }
 
-    async fn put_policy(&self, text: &str) {
+    pub(crate) async fn put_policy(&self, text: &str) {
         put_policy(&self.endpoint, &self.store, text).await;
     }
 
-    fn event(&self) -> Value {
+    pub(crate) fn event(&self) -> Value {
         let mut event: Value =
             serde_json::from_slice(include_bytes!("../../events/anonymous-access-granted.json"))
                 .unwrap();
@@ -318,7 +318,7 @@ impl Answer {
 }
 
 impl Function {
-    fn start(endpoint: &str, store: &str, mode: &str) -> Self {
+    pub(crate) fn start(endpoint: &str, store: &str, mode: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (events, waiting) = channel::<String>();
@@ -376,7 +376,7 @@ impl Function {
     }
 
     /// What it has logged since this was last asked.
-    fn logs(&self) -> String {
+    pub(crate) fn logs(&self) -> String {
         // The log is written before the answer, and read by another thread.
         std::thread::sleep(Duration::from_millis(200));
         self.logs.try_iter().collect::<Vec<_>>().join("\n")

@@ -12,6 +12,8 @@ mod finding;
 mod investigation;
 mod judge;
 mod lambda;
+mod metrics;
+mod observability;
 mod policy;
 mod proof;
 mod properties;

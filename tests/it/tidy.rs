@@ -9,7 +9,7 @@ use portcullis::settings::SettingKind;
 use portcullis::store::{ACTIVITY, ENDED, LEASES, RECORDS, RELEASES, STANDING};
 
 /// What is pure: no IO, no clock, no environment.
-const CORE: [&str; 16] = [
+const CORE: [&str; 17] = [
     "src/classification",
     "src/decision",
     "src/drift.rs",
@@ -17,6 +17,7 @@ const CORE: [&str; 16] = [
     "src/finding",
     "src/guard.rs",
     "src/measures",
+    "src/metrics.rs",
     "src/plan.rs",
     "src/policy",
     "src/record.rs",
@@ -59,9 +60,10 @@ fn the_core_does_no_io_and_reads_no_clock() {
         for (path, text) in files.iter().filter(|(path, _)| path.starts_with(part)) {
             found = true;
             for (number, line) in code(text) {
-                // The report puts the engine's data into words, and that is all it knows of it.
+                // These put the engine's data into words and numbers, and that is all they know of it.
+                let tells = ["src/metrics.rs", "src/report"].contains(&part);
                 let words = IMPURE.iter().filter(|word| names(line, word));
-                let words = words.filter(|word| **word != "crate::engine" || part != "src/report");
+                let words = words.filter(|word| **word != "crate::engine" || !tells);
                 impure.extend(words.map(|word| format!("{}:{number}: {word}", path.display())));
                 let crates = aws_crates(line)
                     .into_iter()

@@ -4,6 +4,7 @@
 //! fails the invocation, so that Lambda delivers the event again and, in the end, puts it on the dead-letter queue.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_config::SdkConfig;
@@ -15,14 +16,16 @@ use portcullis::aws::{self, Aws};
 use portcullis::classification::Own;
 use portcullis::deployment::{Options, PolicySource};
 use portcullis::engine::{Engine, EngineError, Report, RollbackRequest, Summary};
-use portcullis::finding::{Event, EventError, Finding, Ignored, Request, read};
+use portcullis::finding::{Event, EventError, Finding, Request, read};
+use portcullis::metrics::{Invocation, Origin, Tally};
 use portcullis::policy::{Mode, Policy};
+use portcullis::record::Outcome;
 use portcullis::store::Store;
 use portcullis::sweep::Sweep;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::logs;
+use crate::logs::{self, Line};
 
 /// What is kept of an invocation's time for answering.
 const MARGIN: SignedDuration = SignedDuration::from_secs(3);
@@ -39,6 +42,7 @@ pub(crate) struct Function {
     own: Own,
     store: Store,
     policy: PolicySource,
+    warm: AtomicBool,
 }
 
 /// The response, version 1.
@@ -50,6 +54,16 @@ pub(crate) struct Response {
     ignored: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sweep: Option<Sweep>,
+}
+
+/// What became of an event.
+enum Done {
+    /// It is none of ours, and why.
+    Ignored(String),
+    /// Each of its targets has been worked on.
+    Settled(Vec<Report>),
+    /// What stands was looked after.
+    Swept(Sweep),
 }
 
 /// Why an invocation failed.
@@ -86,6 +100,7 @@ impl Function {
             own,
             store,
             policy: PolicySource::default(),
+            warm: AtomicBool::new(false),
         };
         // A failure here is not the last word: each invocation asks again, and fails by itself if it must.
         if let Err(failure) = function.serving().await {
@@ -98,9 +113,15 @@ impl Function {
         &self,
         event: LambdaEvent<Box<RawValue>>,
     ) -> Result<Response, Failure> {
+        let invocation = Invocation {
+            request_id: &event.context.request_id,
+            cold_start: !self.warm.swap(true, Ordering::Relaxed),
+            mode: self.options.mode,
+            received_at: Timestamp::now(),
+        };
         let deadline = deadline(event.context.deadline);
-        let request_id = event.context.request_id;
         let events = read(event.payload.get().as_bytes());
+        let mut tally = Tally::of(invocation);
         let mut response = Response {
             version: 1,
             records: Vec::new(),
@@ -109,43 +130,60 @@ impl Function {
         };
         let mut failures: Vec<Failure> = Vec::new();
         for event in events {
+            let line = Line::of(&event);
+            let origin = match &event {
+                Ok(Event::Request(_)) => Origin::Request,
+                _ => Origin::Event,
+            };
             let done = match event {
                 Ok(Event::Finding(finding)) if finding.targets.is_empty() => {
-                    response.ignored.push(nothing_named(&finding, &request_id));
-                    continue;
+                    Ok(Done::Ignored(nothing_named(&finding)))
                 }
-                Ok(Event::Finding(finding)) => self.respond(&finding, deadline).await,
-                Ok(Event::Ignored(ignored)) => {
-                    response.ignored.push(ignore(&ignored, &request_id));
-                    continue;
+                Ok(Event::Finding(finding)) => {
+                    self.respond(&finding, deadline).await.map(Done::Settled)
                 }
-                Ok(Event::Request(Request::Sweep)) => match self.sweep(deadline).await {
-                    Ok(sweep) => {
-                        logs::sweep(&sweep, &request_id);
-                        response.sweep = Some(sweep);
-                        continue;
-                    }
-                    Err(failure) => Err(failure),
-                },
+                Ok(Event::Ignored(ignored)) => Ok(Done::Ignored(ignored.what)),
+                Ok(Event::Request(Request::Sweep)) => self.sweep(deadline).await.map(Done::Swept),
                 Ok(Event::Request(Request::Apply { record })) => {
-                    self.operate(record, true, deadline).await
+                    let done = self.operate(record, true, deadline).await;
+                    done.map(Done::Settled)
                 }
                 Ok(Event::Request(Request::Rollback { record })) => {
-                    self.operate(record, false, deadline).await
+                    let done = self.operate(record, false, deadline).await;
+                    done.map(Done::Settled)
                 }
                 Err(error) => Err(unreadable(&error)),
             };
             match done {
-                Ok(reports) => {
+                Ok(Done::Settled(reports)) => {
+                    tally.settled(origin, &reports);
                     for report in reports {
-                        logs::decision(&report, &request_id);
+                        Line::settled(&report, invocation.received_at)
+                            .write(report.summary.outcome, &invocation);
                         failures.extend(report.fails_the_invocation().then(|| unsettled(&report)));
                         response.records.push(report.summary);
                     }
                 }
-                Err(failure) => failures.push(failure),
+                Ok(Done::Swept(sweep)) => {
+                    logs::sweep(&sweep, invocation.request_id);
+                    tally.drift_found = Some(sweep.drifted());
+                    response.sweep = Some(sweep);
+                }
+                Ok(Done::Ignored(reason)) => {
+                    tally.ignored();
+                    line.because(&reason).write(Outcome::Ignored, &invocation);
+                    response.ignored.push(reason);
+                }
+                Err(failure) => {
+                    tally.failed(origin);
+                    line.because(&failure.message)
+                        .write(Outcome::Failed, &invocation);
+                    failures.push(failure);
+                }
             }
         }
+        tally.policy_invalid = self.policy.is_invalid().await;
+        logs::metrics(&tally.document(Timestamp::now()));
         match failures.is_empty() {
             true => Ok(response),
             false => Err(Failure {
@@ -285,36 +323,15 @@ impl Function {
     }
 }
 
-fn ignore(ignored: &Ignored, request_id: &str) -> String {
-    tracing::info!(
-        request_id,
-        finding_id = ignored.finding.as_deref().unwrap_or_default(),
-        outcome = "ignored",
-        reason = ignored.what,
-        "decision"
-    );
-    ignored.what.clone()
-}
-
 /// A finding about S3 that names no bucket, such as an attack sequence whose resources are left out.
-fn nothing_named(finding: &Finding, request_id: &str) -> String {
-    let reason = format!(
+fn nothing_named(finding: &Finding) -> String {
+    format!(
         "{} concerns S3 and names no bucket, so there is nothing to contain",
         finding.kind
-    );
-    tracing::warn!(
-        request_id,
-        finding_id = finding.id,
-        finding_type = finding.kind,
-        outcome = "ignored",
-        reason,
-        "decision"
-    );
-    reason
+    )
 }
 
 fn unreadable(error: &EventError) -> Failure {
-    tracing::error!(%error, "the event cannot be read");
     Failure {
         kind: "UnreadableEvent",
         message: error.to_string(),

@@ -1,8 +1,14 @@
-//! Logs: JSON lines on standard output, and one line that tells the whole of each target.
+//! Logs: JSON lines on standard output. One line tells the whole of each target, and one holds an invocation's metrics.
 
+use std::io::Write;
+
+use jiff::Timestamp;
 use portcullis::engine::Report;
+use portcullis::finding::{Event, EventError, Request};
+use portcullis::metrics::{Invocation, Took, milliseconds};
 use portcullis::record::Outcome;
 use portcullis::sweep::{Sweep, SweptState};
+use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging at the level of `PORTCULLIS_LOG`, or of Lambda's own `AWS_LAMBDA_LOG_LEVEL`, else info.
@@ -21,32 +27,122 @@ pub(crate) fn start() {
         .init();
 }
 
+/// Writes a document in the embedded metric format. It goes around the log levels and is the line as it stands: CloudWatch
+/// takes metrics only from a line with nothing before or after them, and Lambda leaves a line that is JSON already alone.
+pub(crate) fn metrics(document: &Value) {
+    if let Err(error) = writeln!(std::io::stdout(), "{document}") {
+        tracing::error!(%error, "the metrics could not be written");
+    }
+}
+
 /// The decision line: everything that a query needs about one target, without joining lines. Bucket policies, object keys
 /// and the finding itself stay out of the log; the record has them.
-pub(crate) fn decision(report: &Report, request_id: &str) {
-    let summary = &report.summary;
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let failed = matches!(summary.outcome, Outcome::Failed | Outcome::Partial);
-    macro_rules! line {
-        ($level:ident) => {
-            tracing::$level!(
-                request_id,
-                finding_id = summary.finding,
-                finding_type = summary.kind,
-                account = summary.account,
-                bucket = text(&summary.bucket),
-                record_id = text(&summary.id),
-                rule = text(&summary.rule),
-                mode = text(&summary.mode),
-                outcome = %summary.outcome,
-                taken = summary.taken.join(","),
-                withheld = summary.withheld.join(","),
-                reason = text(&summary.reason),
-                "decision"
-            )
-        };
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    finding_id: String,
+    finding_type: String,
+    account: String,
+    region: String,
+    bucket: String,
+    record_id: String,
+    rule: String,
+    mode: String,
+    taken: String,
+    withheld: String,
+    guards: String,
+    reason: String,
+    took: Option<Took>,
+}
+
+impl Line {
+    /// What an event says of itself.
+    pub(crate) fn of(event: &Result<Event, EventError>) -> Self {
+        let mut line = Self::default();
+        match event {
+            Ok(Event::Finding(finding)) => {
+                line.finding_id.clone_from(&finding.id);
+                line.finding_type.clone_from(&finding.kind);
+                line.account.clone_from(&finding.account);
+                line.region.clone_from(&finding.region);
+            }
+            Ok(Event::Ignored(ignored)) => {
+                line.finding_id = ignored.finding.clone().unwrap_or_default();
+            }
+            Ok(Event::Request(Request::Apply { record } | Request::Rollback { record })) => {
+                line.record_id.clone_from(record);
+            }
+            Ok(Event::Request(Request::Sweep)) | Err(_) => {}
+        }
+        line
     }
-    if failed { line!(error) } else { line!(info) }
+
+    /// What became of a target.
+    pub(crate) fn settled(report: &Report, received_at: Timestamp) -> Self {
+        let summary = &report.summary;
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let withheld = report.record.iter();
+        let withheld = withheld.flat_map(|record| &record.decision.withheld);
+        let mut guards: Vec<&str> = withheld.map(|withheld| withheld.guard.word()).collect();
+        guards.sort_unstable();
+        guards.dedup();
+        Self {
+            finding_id: summary.finding.clone(),
+            finding_type: summary.kind.clone(),
+            account: summary.account.clone(),
+            region: summary.region.clone(),
+            bucket: text(&summary.bucket),
+            record_id: text(&summary.id),
+            rule: text(&summary.rule),
+            mode: text(&summary.mode),
+            taken: summary.taken.join(","),
+            withheld: summary.withheld.join(","),
+            guards: guards.join(","),
+            reason: text(&summary.reason),
+            took: Took::of(report, received_at),
+        }
+    }
+
+    /// The same with a reason.
+    pub(crate) fn because(self, reason: &str) -> Self {
+        Self {
+            reason: reason.to_owned(),
+            ..self
+        }
+    }
+
+    /// Writes it, as an error where something was to be done and was not.
+    pub(crate) fn write(&self, outcome: Outcome, invocation: &Invocation) {
+        let duration_ms = milliseconds(invocation.received_at, Timestamp::now());
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    request_id = invocation.request_id,
+                    cold_start = invocation.cold_start,
+                    finding_id = self.finding_id,
+                    finding_type = self.finding_type,
+                    account = self.account,
+                    region = self.region,
+                    bucket = self.bucket,
+                    record_id = self.record_id,
+                    rule = self.rule,
+                    mode = self.mode,
+                    outcome = %outcome,
+                    taken = self.taken,
+                    withheld = self.withheld,
+                    guards = self.guards,
+                    reason = self.reason,
+                    duration_ms,
+                    time_to_contain_ms = self.took.and_then(|took| took.since_finding),
+                    received_to_contained_ms = self.took.map(|took| took.since_receipt),
+                    "decision"
+                )
+            };
+        }
+        match outcome {
+            Outcome::Failed | Outcome::Partial => line!(error),
+            _ => line!(info),
+        }
+    }
 }
 
 /// One line for the sweep, and one for each containment that it has something to tell of.
