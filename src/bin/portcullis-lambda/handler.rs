@@ -115,7 +115,7 @@ impl Function {
                     response.ignored.push(ignore(&ignored, &request_id));
                     continue;
                 }
-                Ok(Event::Request(request)) => self.operate(request, deadline).await,
+                Ok(Event::Request(request)) => self.operate(request, &request_id, deadline).await,
                 Err(error) => Err(unreadable(&error)),
             };
             match done {
@@ -177,11 +177,16 @@ impl Function {
             .is_ok_and(|serving| Arc::ptr_eq(&serving, &policy))
     }
 
-    async fn operate(&self, request: Request, deadline: Timestamp) -> Result<Vec<Report>, Failure> {
+    async fn operate(
+        &self,
+        request: Request,
+        request_id: &str,
+        deadline: Timestamp,
+    ) -> Result<Vec<Report>, Failure> {
         let refuse = |kind, message: String| Err(Failure { kind, message });
-        let (id, apply) = match request {
-            Request::Apply { record } => (record, true),
-            Request::Rollback { record } => (record, false),
+        let (id, by, apply) = match request {
+            Request::Apply { record, by } => (record, by, true),
+            Request::Rollback { record, by } => (record, by, false),
             Request::Sweep => {
                 return refuse(
                     "NotInThisVersion",
@@ -199,7 +204,8 @@ impl Function {
             kind: "NoRecord",
             message: error.to_string(),
         })?;
-        let engine = self.engine(&policy, Some("direct invocation"), deadline);
+        let operator = operator(by.as_deref(), request_id);
+        let engine = self.engine(&policy, Some(&operator), deadline);
         if apply {
             let finding = Finding {
                 targets: vec![record.target],
@@ -259,6 +265,15 @@ impl Function {
             );
         }
         Ok(serving.policy)
+    }
+}
+
+/// Lambda tells a function nothing of who invoked it. The record holds what the request says, as said, and the id of the
+/// invocation, by which CloudTrail, where it logs data events of Lambda, tells whose credentials it was.
+fn operator(by: Option<&str>, request_id: &str) -> String {
+    match by {
+        Some(by) => format!("direct invocation {request_id}, said to be by {by}"),
+        None => format!("direct invocation {request_id}"),
     }
 }
 
