@@ -10,6 +10,7 @@ mod incident;
 mod investigation;
 mod meaning;
 mod plan;
+mod push;
 mod rollback;
 mod said;
 mod untrusted;
@@ -21,6 +22,7 @@ pub use changes::{changes, follow_ups};
 pub use incident::{Account, Explanation, account, explanation};
 pub use investigation::{Investigation, investigation};
 pub use plan::{Planned, plan};
+pub use push::{Proposal, Records, Serving, proposal};
 pub use rollback::{Undo, undo};
 pub use untrusted::{LINE, shown};
 

@@ -8,7 +8,7 @@ use portcullis::measures::Measure;
 use portcullis::settings::SettingKind;
 
 /// What is pure: no IO, no clock, no environment.
-const CORE: [&str; 14] = [
+const CORE: [&str; 15] = [
     "src/classification",
     "src/decision.rs",
     "src/enrichment.rs",
@@ -18,6 +18,7 @@ const CORE: [&str; 14] = [
     "src/plan.rs",
     "src/policy",
     "src/record.rs",
+    "src/replay.rs",
     "src/report",
     "src/rollback.rs",
     "src/settings",
