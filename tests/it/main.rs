@@ -17,6 +17,7 @@ mod policy;
 mod proof;
 mod properties;
 mod push;
+mod reference;
 mod rollback;
 mod services;
 mod settings;
