@@ -24,5 +24,6 @@ mod settings;
 mod stand_in;
 mod store;
 mod template;
+mod threats;
 mod tidy;
 mod world;
