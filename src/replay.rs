@@ -104,14 +104,12 @@ pub fn replay(
 impl Verdict {
     /// Whether the same comes of both. The mode of a rule that asks for nothing changes nothing.
     fn is_alike(&self, other: &Self) -> bool {
-        let idle = Self {
+        let is_idle = [self.taken.len(), self.withheld.len(), self.follow_up.len()] == [0; 3];
+        let in_other_mode = Self {
             mode: other.mode,
-            taken: Vec::new(),
-            withheld: Vec::new(),
-            follow_up: Vec::new(),
             ..self.clone()
         };
-        self == other || (*other == idle && self.withheld.is_empty() && self.taken.is_empty())
+        self == other || (is_idle && in_other_mode == *other)
     }
 
     fn of(decision: &Decision) -> Self {

@@ -294,8 +294,12 @@ rules:
     #[track_caller]
     fn differences(new: &str) -> Vec<Difference> {
         let today = date(2026, 3, 1);
-        let (old, policy) = (load("old", OLD, today), load("new", new, today));
-        let (old, new_policy) = (old.policy.expect("valid"), policy.policy.expect("valid"));
+        let (Some(old), Some(new_policy)) = (
+            load("old", OLD, today).policy,
+            load("new", new, today).policy,
+        ) else {
+            panic!("both are valid")
+        };
         compare(
             Written {
                 policy: &old,

@@ -7,8 +7,9 @@ use portcullis::classification::Own;
 use portcullis::decision::{Situation, decide};
 use portcullis::enrichment::Enrichment;
 use portcullis::finding::{Event, Finding, read};
-use portcullis::policy::{self, Mode};
+use portcullis::policy::{self, Mode, Policy};
 use portcullis::record::{PolicyRef, Record, VERSION, record_id};
+use portcullis::replay::replay;
 use portcullis::settings::{Setting, SettingKind, Settings};
 use portcullis::store::{POLICY_KEY, Push, PushError, S3Store, Store};
 use serde_json::{Value, json};
@@ -251,6 +252,33 @@ async fn a_write_whose_answer_is_lost_is_looked_up() {
     ));
 }
 
+/// What a rule asks for besides its measures counts; the mode of a rule that asks for nothing does not.
+#[test]
+fn records_differ_by_what_would_be_done() {
+    let record = decided(include_bytes!("../../events/discovery-tor.json"));
+    let under = |mode: &str, measures: &str| {
+        let text = OLD
+            .replace("mode: observe", &format!("mode: {mode}"))
+            .replace("measures: []", measures);
+        let today = jiff::civil::date(2026, 3, 1);
+        policy::load("policy.yaml", &text, today).policy.unwrap()
+    };
+    let follow = "measures: []\n    follow-up: archive-finding";
+    let own = Own::default();
+    let differ = |serving: &Policy, proposed: &Policy| {
+        replay(&record, serving, proposed, &own, record.at).is_some()
+    };
+    let (idle, other_mode) = (
+        under("enforce", "measures: []"),
+        under("observe", "measures: []"),
+    );
+    let (told, only_planned) = (under("enforce", follow), under("observe", follow));
+    assert!(!differ(&idle, &idle) && !differ(&told, &told));
+    assert!(!differ(&idle, &other_mode));
+    assert!(differ(&idle, &told) && differ(&told, &idle));
+    assert!(differ(&told, &only_planned));
+}
+
 fn policy_digest(text: &str) -> String {
     let today = jiff::civil::date(2026, 3, 1);
     policy::load("policy.yaml", text, today)
@@ -288,6 +316,12 @@ async fn store_is_clear(client: &aws_sdk_s3::Client, bucket: &str) {
 
 /// Stores what `OLD` decided about a bucket whose flags are off.
 fn record(folder: &Folder, event: &[u8]) {
+    let record = decided(event);
+    let text = json!(record).to_string();
+    folder.write(&format!(".portcullis/records/{}.json", record.id), &text);
+}
+
+fn decided(event: &[u8]) -> Record {
     let Ok(Event::Finding(finding)) = read(event).remove(0) else {
         panic!("the event is a finding")
     };
@@ -314,7 +348,7 @@ fn record(folder: &Folder, event: &[u8]) {
         stops: &[],
         now: at,
     });
-    let record = Record {
+    Record {
         version: VERSION,
         id: record_id(&finding, &target, at),
         run: "0".repeat(16),
@@ -334,7 +368,5 @@ fn record(folder: &Folder, event: &[u8]) {
         rollback: None,
         outcome: None,
         followed_up: Vec::new(),
-    };
-    let text = json!(record).to_string();
-    folder.write(&format!(".portcullis/records/{}.json", record.id), &text);
+    }
 }
