@@ -45,11 +45,12 @@ bless: export BLESS := 1
 bless: test ## Run the tests, and take what they see for what they shall see
 
 .PHONY: lint
-lint: $(TOOLS)/deploy.installed ## Check the format, the Rust and the template
+lint: $(TOOLS)/deploy.installed $(TOOLS)/checkov.installed ## Check the format, the Rust and the template
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	$(SAM) validate --lint --template template.yaml
 	$(DEPLOY_BIN)/cfn-lint template.yaml
+	$(TOOLS)/checkov/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
 
 .PHONY: schema
 schema: ## Write the JSON Schema of the policy file to docs/
@@ -77,7 +78,7 @@ clean: ## Remove what was built and written, but not the installed tools
 	cargo clean
 
 .PHONY: tools
-tools: $(TOOLS)/ministack.installed $(TOOLS)/moto.installed $(TOOLS)/judge.installed $(TOOLS)/deploy.installed ## Install the stand-ins, the policy evaluator, SAM and cargo-lambda into .tools/
+tools: $(TOOLS)/ministack.installed $(TOOLS)/moto.installed $(TOOLS)/judge.installed $(TOOLS)/deploy.installed $(TOOLS)/checkov.installed ## Install the stand-ins, the policy evaluator, checkov, SAM and cargo-lambda into .tools/
 
 # cargo-lambda comes with the tools, and its linker zig with it; SAM finds them on the PATH.
 .aws-sam/build/template.yaml: template.yaml $(SOURCES) $(TOOLS)/deploy.installed

@@ -28,6 +28,7 @@
 //! | [`plan`], [`rollback`] | the difference between observed and desired, and its inverse |
 //! | [`drift`], [`sweep`] | what of a containment somebody has undone since; what the sweep tells |
 //! | [`record`] | the immutable account of it all |
+//! | [`replay`] | a record's decision, taken again under another policy |
 //! | [`store`] | records, leases, releases and the policy file, in a bucket or a folder, with conditional writes |
 //! | [`engine`] | the order of the calls: lease and observation, evidence, writes, result |
 //! | [`aws`] | clients, reads, writes, what Macie and GuardDuty are asked and told, and what errors mean |
@@ -46,7 +47,7 @@
 //! # Invariants
 //!
 //! - **The core is pure.** `finding`, `enrichment`, `classification`, `policy`, `settings`, `measures`, `statements`, `decision`,
-//!   `plan`, `drift`, `sweep`, `rollback`, `suppression`, `report` and `metrics` do no IO, read no clock and no environment, and know
+//!   `plan`, `drift`, `sweep`, `replay`, `rollback`, `suppression`, `report` and `metrics` do no IO, read no clock and no environment, and know
 //!   nothing of AWS's SDK. `now` is an argument. A test reads their source for it.
 //! - **No write before its evidence.** [`engine`] is the only caller of [`aws::write`], and has stored the record by then.
 //! - **Unreadable is not absent.** [`settings::Setting`] has three cases, and a measure that needs a setting which could not
@@ -85,6 +86,7 @@ pub mod metrics;
 pub mod plan;
 pub mod policy;
 pub mod record;
+pub mod replay;
 pub mod report;
 pub mod rollback;
 pub mod settings;

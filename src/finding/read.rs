@@ -10,6 +10,8 @@ use super::lenient::wire_names;
 
 /// How many wrappings are taken off before giving up. SNS in SQS in a failed invocation's report has four.
 const LAYERS: usize = 8;
+/// What a request may say of who asks: a name, an address, an ARN.
+const LONGEST_BY: usize = 256;
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,11 +60,15 @@ pub enum Request {
     Apply {
         /// The record's id.
         record: String,
+        /// Who asks, as the request says.
+        by: Option<String>,
     },
     /// Undo what a record did.
     Rollback {
         /// The record's id.
         record: String,
+        /// Who asks, as the request says.
+        by: Option<String>,
     },
 }
 
@@ -376,10 +382,10 @@ fn request(map: Map<String, Value>, place: &Place) -> Result<Request, EventError
             return Err(error(&place, problem));
         }
     };
-    let record = if word == "sweep" {
-        None
+    let (record, by) = if word == "sweep" {
+        (None, None)
     } else {
-        arguments.remove("record")
+        (arguments.remove("record"), arguments.remove("by"))
     };
     if let Some(key) = arguments.keys().next() {
         return Err(error(
@@ -394,9 +400,17 @@ fn request(map: Map<String, Value>, place: &Place) -> Result<Request, EventError
         Some(Value::String(record)) if !record.trim().is_empty() => record,
         _ => return Err(error(&place, "names no record".to_owned())),
     };
+    let by = match by {
+        None | Some(Value::Null) => None,
+        Some(Value::String(by)) if !by.trim().is_empty() && by.len() <= LONGEST_BY => Some(by),
+        Some(_) => {
+            let problem = format!("has a \"by\" that is no text of 1 to {LONGEST_BY} bytes");
+            return Err(error(&place, problem));
+        }
+    };
     Ok(if word == "apply" {
-        Request::Apply { record }
+        Request::Apply { record, by }
     } else {
-        Request::Rollback { record }
+        Request::Rollback { record, by }
     })
 }

@@ -6,6 +6,7 @@
 //!
 //! Pure: the text and today's date are arguments.
 
+mod compare;
 mod conditions;
 mod diagnostic;
 mod file;
@@ -15,6 +16,7 @@ mod schema;
 mod selection;
 mod tree;
 
+pub use compare::{Change, Difference, Line, Part, Side, Written, compare};
 pub use conditions::{Conditions, Fact, Glob, Match, Subject};
 pub use diagnostic::{Code, Diagnostic, Related, Severity, render};
 pub use finding_types::S3_FINDING_TYPES;

@@ -4,6 +4,7 @@
 //! a folder a key becomes a path. What is not plainly a name is refused, not escaped: no finding
 //! id, account or bucket of AWS needs another character, and two names can never become one key.
 
+use jiff::Timestamp;
 use thiserror::Error;
 
 /// The policy file.
@@ -21,6 +22,9 @@ pub const ENDED: &str = "ended/";
 /// The prefix of all releases.
 pub const RELEASES: &str = "releases/";
 
+/// The prefix of the copies of policy files that were pushed, and of the notes on who did.
+pub const POLICIES: &str = "policies/";
+
 /// What follows the id in the key of a record's result.
 const RESULT: &str = ".result";
 /// What stands for the account itself where a bucket's name would; `@` is refused in names, so no
@@ -30,6 +34,8 @@ const ACCOUNT_ITSELF: &str = "@account";
 const LONGEST_PART: usize = 200;
 /// S3's own limit.
 const LONGEST_KEY: usize = 1024;
+/// How much of a digest names a policy file among those of one store.
+const SHORT_DIGEST: usize = 12;
 /// How much of a refused value is repeated in the message.
 const SHOWN: usize = 80;
 
@@ -85,6 +91,21 @@ pub fn standing_key(id: &str) -> Result<String, KeyError> {
 /// The key of the mark that it has ended: `ended/<id>.json`.
 pub fn ended_key(id: &str) -> Result<String, KeyError> {
     Ok(format!("{ENDED}{}.json", record_id(id)?))
+}
+
+/// The key of a copy of a policy file: `policies/<time>-<digest>.yaml`. `digest` is SHA-256 in hex.
+pub fn policy_copy_key(at: Timestamp, digest: &str) -> String {
+    format!("{}.yaml", policy_version(at, digest))
+}
+
+/// The key of the note on who pushed that policy file: `policies/<time>-<digest>.json`.
+pub fn policy_note_key(at: Timestamp, digest: &str) -> String {
+    format!("{}.json", policy_version(at, digest))
+}
+
+fn policy_version(at: Timestamp, digest: &str) -> String {
+    let short: String = digest.chars().take(SHORT_DIGEST).collect();
+    format!("{POLICIES}{}-{short}", at.strftime("%Y%m%dT%H%M%SZ"))
 }
 
 /// Refuses a key that could leave a folder, hide in it, or be read in two ways.

@@ -10,6 +10,7 @@ mod folder;
 mod keys;
 mod lease;
 mod location;
+mod policy_file;
 mod s3;
 
 use jiff::Timestamp;
@@ -17,11 +18,13 @@ use jiff::Timestamp;
 pub use error::{Operation, StoreError};
 pub use folder::Folder;
 pub use keys::{
-    ACTIVITY, ENDED, KeyError, LEASES, POLICY_KEY, RECORDS, RELEASES, STANDING, activity_key,
-    ended_key, lease_key, record_key, release_key, result_key, standing_key,
+    ACTIVITY, ENDED, KeyError, LEASES, POLICIES, POLICY_KEY, RECORDS, RELEASES, STANDING,
+    activity_key, ended_key, lease_key, policy_copy_key, policy_note_key, record_key, release_key,
+    result_key, standing_key,
 };
 pub use lease::{Lease, LeaseError, LeaseRequest, Released, acquire};
 pub use location::{LocationError, StoreLocation};
+pub use policy_file::{Push, PushError, Pushed};
 pub use s3::S3Store;
 
 /// How often an object may vanish between a refused create and the read that follows it.

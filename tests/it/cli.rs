@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 
 use crate::stand_in;
 
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 15] = [
     "init",
     "validate",
+    "push",
     "explain",
     "plan",
     "apply",
@@ -779,7 +780,9 @@ impl Folder {
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
     }
 
     pub(crate) fn read(&self, name: &str) -> String {

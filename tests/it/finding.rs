@@ -1110,12 +1110,21 @@ fn requests_are_read_and_unknown_ones_refused() {
             json!({"portcullis": {"apply": {"record": "r-1"}}}),
             Request::Apply {
                 record: "r-1".to_owned(),
+                by: None,
+            },
+        ),
+        (
+            json!({"portcullis": {"apply": {"record": "r-1", "by": "jane@example.com"}}}),
+            Request::Apply {
+                record: "r-1".to_owned(),
+                by: Some("jane@example.com".to_owned()),
             },
         ),
         (
             json!({"portcullis": {"rollback": {"record": "r-1"}}}),
             Request::Rollback {
                 record: "r-1".to_owned(),
+                by: None,
             },
         ),
     ];
@@ -1158,6 +1167,18 @@ fn requests_are_read_and_unknown_ones_refused() {
         (
             json!({"portcullis": {"rollback": {"record": " "}}}),
             "portcullis.rollback names no record",
+        ),
+        (
+            json!({"portcullis": {"apply": {"record": "r", "by": ["jane"]}}}),
+            "portcullis.apply has a \"by\" that is no text of 1 to 256 bytes",
+        ),
+        (
+            json!({"portcullis": {"apply": {"record": "r", "by": "j".repeat(257)}}}),
+            "portcullis.apply has a \"by\" that is no text of 1 to 256 bytes",
+        ),
+        (
+            json!({"portcullis": {"sweep": {"by": "jane"}}}),
+            "portcullis.sweep has the unknown key \"by\"",
         ),
         (
             json!({"portcullis": {"rollback": 7}}),

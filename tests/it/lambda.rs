@@ -44,13 +44,15 @@ async fn a_finding_is_contained_and_a_request_rolls_it_back() {
         (&json!(1), &json!([]))
     );
 
-    let answer = world
-        .function
-        .invoke(&json!({"portcullis": {"rollback": {"record": record["id"]}}}));
+    let answer = world.function.invoke(
+        &json!({"portcullis": {"rollback": {"record": record["id"], "by": "jane@example.com"}}}),
+    );
+    let undo = &answer.response()["records"][0];
+    assert_eq!(undo["outcome"], "rolled-back", "{answer:?}");
+    // Who asked is on the record: the request's word for it, and the invocation, of which CloudTrail can be asked.
     assert_eq!(
-        answer.response()["records"][0]["outcome"],
-        "rolled-back",
-        "{answer:?}"
+        world.stored(undo["id"].as_str().unwrap()).await["asked-by"],
+        "direct invocation 8476a536-e9f4-11e8-9739-2dfe598c3fcd, said to be by jane@example.com"
     );
     let swept = world.function.invoke(&sweep).response()["sweep"].clone();
     assert_eq!(swept["standing"], 0, "{swept:#}");
@@ -258,6 +260,13 @@ impl World {
 
     pub(crate) async fn put_policy(&self, text: &str) {
         put_policy(&self.endpoint, &self.store, text).await;
+    }
+
+    async fn stored(&self, id: &str) -> Value {
+        let get = client(&self.endpoint).get_object().bucket(&self.store);
+        let object = get.key(format!("records/{id}.json")).send().await.unwrap();
+        let bytes = object.body.collect().await.unwrap().to_vec();
+        serde_json::from_slice(&bytes).unwrap()
     }
 
     pub(crate) fn event(&self) -> Value {

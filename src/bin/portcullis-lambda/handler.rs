@@ -144,12 +144,14 @@ impl Function {
                 }
                 Ok(Event::Ignored(ignored)) => Ok(Done::Ignored(ignored.what)),
                 Ok(Event::Request(Request::Sweep)) => self.sweep(deadline).await.map(Done::Swept),
-                Ok(Event::Request(Request::Apply { record })) => {
-                    let done = self.operate(record, true, deadline).await;
+                Ok(Event::Request(Request::Apply { record, by })) => {
+                    let by = operator(by.as_deref(), invocation.request_id);
+                    let done = self.operate(&record, true, &by, deadline).await;
                     done.map(Done::Settled)
                 }
-                Ok(Event::Request(Request::Rollback { record })) => {
-                    let done = self.operate(record, false, deadline).await;
+                Ok(Event::Request(Request::Rollback { record, by })) => {
+                    let by = operator(by.as_deref(), invocation.request_id);
+                    let done = self.operate(&record, false, &by, deadline).await;
                     done.map(Done::Settled)
                 }
                 Err(error) => Err(unreadable(&error)),
@@ -245,8 +247,9 @@ impl Function {
 
     async fn operate(
         &self,
-        id: String,
+        id: &str,
         apply: bool,
+        operator: &str,
         deadline: Timestamp,
     ) -> Result<Vec<Report>, Failure> {
         let refuse = |kind, message: String| Err(Failure { kind, message });
@@ -255,12 +258,12 @@ impl Function {
             return refuse("ObserveMode", message);
         }
         let policy = self.serving().await?;
-        let loaded = Engine::load(&self.store, &id).await;
+        let loaded = Engine::load(&self.store, id).await;
         let record = loaded.map_err(|error| Failure {
             kind: "NoRecord",
             message: error.to_string(),
         })?;
-        let engine = self.engine(&policy, Some("direct invocation"), deadline);
+        let engine = self.engine(&policy, Some(operator), deadline);
         if apply {
             let finding = Finding {
                 targets: vec![record.target],
@@ -320,6 +323,15 @@ impl Function {
             );
         }
         Ok(serving.policy)
+    }
+}
+
+/// Lambda tells a function nothing of who invoked it. The record holds what the request says, as said, and the id of the
+/// invocation, by which CloudTrail, where it logs data events of Lambda, tells whose credentials it was.
+fn operator(by: Option<&str>, request_id: &str) -> String {
+    match by {
+        Some(by) => format!("direct invocation {request_id}, said to be by {by}"),
+        None => format!("direct invocation {request_id}"),
     }
 }
 

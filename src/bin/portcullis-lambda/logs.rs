@@ -68,7 +68,9 @@ impl Line {
             Ok(Event::Ignored(ignored)) => {
                 line.finding_id = ignored.finding.clone().unwrap_or_default();
             }
-            Ok(Event::Request(Request::Apply { record } | Request::Rollback { record })) => {
+            Ok(Event::Request(
+                Request::Apply { record, .. } | Request::Rollback { record, .. },
+            )) => {
                 line.record_id.clone_from(record);
             }
             Ok(Event::Request(Request::Sweep)) | Err(_) => {}

@@ -78,6 +78,8 @@ pub(crate) enum Verb {
     Init(Init),
     /// Check a policy file and show every mistake in its place
     Validate(Validate),
+    /// Put a policy file in force in the store, once you have seen what it changes
+    Push(Push),
     /// Say what a finding means and what the policy says to it, without AWS
     Explain(Explain),
     /// Show what apply would do about a finding; reads AWS and changes nothing
@@ -115,6 +117,20 @@ pub(crate) struct Init {
 pub(crate) struct Validate {
     /// The policy file, or - for standard input
     pub(crate) policy: PathBuf,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Push {
+    /// The policy file, or - for standard input
+    pub(crate) policy: PathBuf,
+    /// How many of the last records to decide again with it
+    #[arg(long, default_value_t = 50, value_name = "NUMBER")]
+    pub(crate) records: usize,
+    /// Don't ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
 }
 
 #[derive(Debug, Group)]

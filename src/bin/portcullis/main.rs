@@ -12,6 +12,7 @@ mod input;
 mod out;
 mod outcome;
 mod plan;
+mod push;
 mod records;
 mod reference;
 mod rollback;
@@ -45,6 +46,7 @@ fn run(verb: Verb, out: &mut Out) -> Result<Exit, Failure> {
         Verb::Measures => reference::measures(out),
         Verb::Schema => reference::schema(out),
         Verb::Completions(args) => reference::completions(&args, out),
+        Verb::Push(args) => on_runtime(push::run(&args, out)),
         Verb::Explain(args) => on_runtime(explain::run(&args, out)),
         Verb::Plan(args) => on_runtime(plan::run(&args, out)),
         Verb::Apply(args) => on_runtime(apply::run(&args, out)),

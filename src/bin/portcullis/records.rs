@@ -4,7 +4,7 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use portcullis::record::Outcome;
 use portcullis::report::{self, Account, LINE, shown};
-use portcullis::store::RECORDS;
+use portcullis::store::{RECORDS, Store};
 use serde::Serialize;
 
 use crate::args::{Records, Show};
@@ -13,7 +13,7 @@ use crate::out::Out;
 use crate::session;
 
 /// Records that are read at the same time.
-const AT_ONCE: usize = 8;
+pub(crate) const AT_ONCE: usize = 8;
 
 /// One line of the list.
 #[derive(Debug, Serialize)]
@@ -47,12 +47,8 @@ struct One<'a> {
 /// The records, newest first.
 pub(crate) async fn list(args: &Records, out: &mut Out) -> Result<Exit, Failure> {
     let store = session::open_store(&args.store).await?;
-    let keys = store.list(RECORDS).await.map_err(Failure::failed)?;
-    let mut ids: Vec<&str> = keys.iter().filter_map(|key| id(key)).collect();
-    ids.sort_unstable_by_key(|id| std::cmp::Reverse(time(id)));
-    let more = ids.len().saturating_sub(args.limit);
-    ids.truncate(args.limit);
-    let accounts: Vec<Result<Account, Failure>> = stream::iter(ids)
+    let (ids, more) = newest(&store, args.limit).await?;
+    let accounts: Vec<Result<Account, Failure>> = stream::iter(&ids)
         .map(|id| session::load(&store, id))
         .buffered(AT_ONCE)
         .collect()
@@ -104,6 +100,16 @@ pub(crate) async fn show(args: &Show, out: &mut Out) -> Result<Exit, Failure> {
         false => out.print(&report::account(&account, out.style()))?,
     }
     Ok(Exit::Done)
+}
+
+/// The ids of the last records, newest first, and how many there are besides.
+pub(crate) async fn newest(store: &Store, limit: usize) -> Result<(Vec<String>, usize), Failure> {
+    let keys = store.list(RECORDS).await.map_err(Failure::failed)?;
+    let mut ids: Vec<&str> = keys.iter().filter_map(|key| id(key)).collect();
+    ids.sort_unstable_by_key(|id| std::cmp::Reverse(time(id)));
+    let more = ids.len().saturating_sub(limit);
+    let ids = ids.into_iter().take(limit).map(str::to_owned);
+    Ok((ids.collect(), more))
 }
 
 /// The id in the key of a record; none for the key of a result.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aws_config::SdkConfig;
 use jiff::Timestamp;
 use portcullis::aws::{self, Aws, AwsError, Caller, Meaning};
+use portcullis::classification::Own;
 use portcullis::deployment::{Options, PolicySource};
 use portcullis::engine::{Engine, EngineError, OPERATOR_TIME, RollbackError};
 use portcullis::policy::{Mode, Policy};
@@ -118,6 +119,40 @@ pub(crate) async fn open_store(args: &StoreArgs) -> Result<Store, Failure> {
     let options = options(args, None, None)?;
     let config = config_if(matches!(options.store, StoreLocation::S3 { .. })).await;
     Ok(options.open_store(&config))
+}
+
+/// The store, and in whose name it is written to.
+pub(crate) struct Operator {
+    pub(crate) store: Store,
+    /// The ARN of the credentials; where the store is a folder, the user of this machine, as the environment says.
+    pub(crate) name: String,
+    pub(crate) own: Own,
+}
+
+/// The store and who is at work: whose credentials they are, where the store is in S3.
+pub(crate) async fn open_store_as(args: &StoreArgs) -> Result<Operator, Failure> {
+    let options = options(args, None, None)?;
+    if !matches!(options.store, StoreLocation::S3 { .. }) {
+        let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+        return Ok(Operator {
+            store: options.open_store(&SdkConfig::builder().build()),
+            name: user.map_or_else(
+                |_| "a local user".to_owned(),
+                |user| format!("local user {user}"),
+            ),
+            own: Own::default(),
+        });
+    }
+    let (config, caller) = connect(&options).await?;
+    Ok(Operator {
+        store: options.open_store(&config),
+        name: caller.arn,
+        own: Own {
+            // The function decides about findings, not the person at work.
+            principals: Vec::new(),
+            account: caller.own.account,
+        },
+    })
 }
 
 /// The policy without AWS, unless it is in S3.
