@@ -103,6 +103,21 @@ impl Engine<'_> {
                     stops.insert(0, Stop::new(Guard::BucketGone, why));
                     (Settings::default(), guess)
                 }
+                // Nothing that happens by itself will let us in, so that a retry would tell nobody anything.
+                Err(error) if error.meaning == Meaning::NotLetIn => {
+                    let why = format!(
+                        "the target belongs to account {}, and Portcullis cannot act there: {error}",
+                        guess.account
+                    );
+                    tracing::error!(
+                        account = guess.account,
+                        finding_id = finding.id,
+                        why,
+                        "the member role could not be assumed"
+                    );
+                    stops.insert(0, Stop::new(Guard::OtherAccount, why));
+                    (Settings::default(), guess)
+                }
                 Err(error) => return Err(EngineError::Observe(error)),
             };
             let mut observed = observed;

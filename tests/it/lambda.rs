@@ -208,7 +208,7 @@ async fn each_target_has_one_line_in_the_log_that_tells_it_all() {
     );
 }
 
-const POLICY: &str = r#"
+pub(crate) const POLICY: &str = r#"
 version: 1
 mode: enforce
 break-glass: ["arn:aws:iam::*:role/SecurityBreakGlass"]
@@ -222,8 +222,8 @@ rules:
 
 /// A public bucket, a store bucket with a policy file, and the function.
 pub(crate) struct World {
-    endpoint: String,
-    bucket: String,
+    pub(crate) endpoint: String,
+    pub(crate) bucket: String,
     pub(crate) store: String,
     pub(crate) function: Function,
 }
@@ -251,7 +251,7 @@ impl World {
         put_policy(&self.endpoint, &self.store, text).await;
     }
 
-    fn event(&self) -> Value {
+    pub(crate) fn event(&self) -> Value {
         let mut event: Value =
             serde_json::from_slice(include_bytes!("../../events/anonymous-access-granted.json"))
                 .unwrap();
@@ -265,7 +265,7 @@ impl World {
     }
 }
 
-async fn put_policy(endpoint: &str, store: &str, text: &str) {
+pub(crate) async fn put_policy(endpoint: &str, store: &str, text: &str) {
     let put = client(endpoint)
         .put_object()
         .bucket(store)
@@ -299,7 +299,7 @@ impl Answer {
     }
 
     #[track_caller]
-    fn error(&self) -> (&str, &str) {
+    pub(crate) fn error(&self) -> (&str, &str) {
         assert!(self.path.ends_with("/error"), "{self:?}");
         (
             self.body["errorType"].as_str().unwrap(),
@@ -310,6 +310,16 @@ impl Answer {
 
 impl Function {
     fn start(endpoint: &str, store: &str, mode: &str) -> Self {
+        Self::start_with(endpoint, store, mode, &[])
+    }
+
+    /// Starts it with these variables besides, or instead.
+    pub(crate) fn start_with(
+        endpoint: &str,
+        store: &str,
+        mode: &str,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (events, waiting) = channel::<String>();
@@ -341,6 +351,7 @@ impl Function {
                     &format!("arn:aws:iam::{ACCOUNT}:role/portcullis"),
                 ),
             ])
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -15,6 +15,7 @@ mod lambda;
 mod policy;
 mod proof;
 mod properties;
+mod regions;
 mod rollback;
 mod services;
 mod settings;
