@@ -214,14 +214,8 @@ fn the_rules_of_all_regions_take_the_same_findings() {
         code.map(str::to_owned).collect::<Vec<_>>()
     };
     let home = pattern("template.yaml");
-    let source = home
-        .iter()
-        .position(|line| line.contains("source:"))
-        .unwrap();
-    let mut expected = home;
-    expected[source] = expected[source].replace("!Ref EventSource", "aws.guardduty");
-    assert_eq!(pattern("stacksets/region.yaml"), expected);
-    assert!(expected.len() > 10, "{expected:?}");
+    assert!(home.len() > 10, "{home:?}");
+    assert_eq!(pattern("stacksets/region.yaml"), home);
 }
 
 /// In China and GovCloud the partition is another one.
