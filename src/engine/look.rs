@@ -69,22 +69,32 @@ impl Engine<'_> {
             true => (word, None),
             false => (None, word),
         };
+        let see = || async {
+            futures_util::join!(
+                self.released(finding, &guess, lease),
+                self.exceeded(finding, target, lease),
+                observe::observe_at_home(self.aws, &guess, &kinds)
+            )
+        };
         let everything = async {
             futures_util::join!(
                 self.regions(&guess, &wanted.log_targets),
                 self.lease(finding, &guess, lease && !blind),
-                self.released(finding, &guess, lease),
-                self.exceeded(finding, target, lease),
+                see(),
                 OptionFuture::from(self.policy_stands.clone()),
-                observe::observe_at_home(self.aws, &guess, &kinds),
                 event.verification.clone(),
                 event.memberships.clone(),
                 OptionFuture::from(now_word)
             )
         };
-        let (regions, held, released, exceeded, stands, observed, reread, memberships, macie) =
+        let (regions, held, mut seen, stands, reread, memberships, macie) =
             beside(later.clone(), everything).await;
         let lease = held?;
+        // Whoever held the target may have contained it since, or put it back.
+        if lease.as_ref().is_some_and(|lease| lease.contended) {
+            seen = beside(later.clone(), see()).await;
+        }
+        let (released, exceeded, observed) = seen;
         let (finding, guardduty) = self.verified(finding, reread);
         let look = async {
             if stands == Some(false) {
