@@ -104,13 +104,15 @@ impl Engine<'_> {
                 stops.extend(released?);
                 stops.extend(exceeded?);
             }
-            let (observed, place) = match observed {
+            let mut out_of_sight = false;
+            let (mut observed, place) = match observed {
                 Ok(seen) => seen,
                 Err(error) if error.meaning == Meaning::BucketGone => {
                     let why = format!(
                         "{error}; there is nothing left to contain, and the deletion may be part of the attack"
                     );
                     stops.insert(0, Stop::new(Guard::BucketGone, why));
+                    out_of_sight = true;
                     (Settings::default(), guess)
                 }
                 // Nothing that happens by itself will let us in, so that a retry would tell nobody anything.
@@ -126,12 +128,12 @@ impl Engine<'_> {
                         "the member role could not be assumed"
                     );
                     stops.insert(0, Stop::new(Guard::OtherAccount, why));
+                    out_of_sight = true;
                     (Settings::default(), guess)
                 }
                 Err(error) => return Err(EngineError::Observe(error)),
             };
-            let mut observed = observed;
-            if let (Cow::Owned(newer), false) = (&finding, blind) {
+            if let (Cow::Owned(newer), false) = (&finding, blind || out_of_sight) {
                 let kinds = self.wanted(newer, target, (self.clock)()).settings;
                 self.observe_more(kinds, &place, &mut observed).await?;
             }
