@@ -45,11 +45,11 @@ bless: export BLESS := 1
 bless: test ## Run the tests, and take what they see for what they shall see
 
 .PHONY: lint
-lint: $(TOOLS)/deploy.installed $(TOOLS)/checkov.installed ## Check the format, the Rust and the template
+lint: $(TOOLS)/deploy.installed $(TOOLS)/checkov.installed ## Check the format, the Rust and the templates
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	$(SAM) validate --lint --template template.yaml
-	$(DEPLOY_BIN)/cfn-lint template.yaml
+	$(DEPLOY_BIN)/cfn-lint template.yaml stacksets/*.yaml
 	$(TOOLS)/checkov/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
 
 .PHONY: schema

@@ -25,6 +25,8 @@ pub struct Options {
     pub policy: Option<String>,
     /// `PORTCULLIS_MEMBER_ROLE`: name of the role to assume in other accounts.
     pub member_role: Option<String>,
+    /// `PORTCULLIS_EXTERNAL_ID`: what that role's trust asks for.
+    pub external_id: Option<String>,
     /// `PORTCULLIS_ROLE_ARN`: the function's role, which every Deny spares.
     pub role_arn: Option<String>,
     /// `PORTCULLIS_DETECTOR_ID`: the detector of the stack's account and Region, through which findings are read again.
@@ -92,6 +94,13 @@ impl Options {
                 ),
             );
         }
+        let external_id = set("PORTCULLIS_EXTERNAL_ID");
+        if external_id.as_ref().is_some_and(|id| !is_external_id(id)) {
+            return refuse(
+                "PORTCULLIS_EXTERNAL_ID",
+                "STS takes 2 to 1224 letters, digits and characters of _+=,.@:/- only".to_owned(),
+            );
+        }
         let role_arn = set("PORTCULLIS_ROLE_ARN");
         if let Some(arn) = role_arn
             .as_ref()
@@ -109,6 +118,7 @@ impl Options {
             store,
             policy: set("PORTCULLIS_POLICY"),
             member_role,
+            external_id,
             role_arn,
             detector: match set("PORTCULLIS_DETECTOR_ID") {
                 None => Detector::Listed,
@@ -132,6 +142,7 @@ impl Options {
     pub fn aws(&self, config: SdkConfig, own: &Own) -> Aws {
         let options = AwsOptions {
             member_role: self.member_role.clone(),
+            external_id: self.external_id.clone(),
             own_account: own.account.clone(),
             verify_findings: self.detector != Detector::None,
             detector: match &self.detector {
@@ -147,6 +158,12 @@ impl Options {
     pub fn open_store(&self, config: &SdkConfig) -> Store {
         self.store.open(|| aws::store_client(config))
     }
+}
+
+/// What STS takes as an external id.
+fn is_external_id(text: &str) -> bool {
+    let taken = |c: char| c.is_ascii_alphanumeric() || "_+=,.@:/-".contains(c);
+    (2..=1224).contains(&text.len()) && text.chars().all(taken)
 }
 
 /// The policy that serves now. A warm process asks the store only whether it has changed, and a policy that is not valid

@@ -59,7 +59,8 @@
 //!
 //! # Where S3 gives no help
 //!
-//! S3 has no conditional write for bucket settings. A lease in the store keeps our own runs from meeting on one target. What
+//! S3 has no conditional write for bucket settings. A lease in the store keeps our own runs from meeting on one target, and
+//! a run that found it taken looks at the target once more before it decides. What
 //! others write is met by looking twice: the settings that are to change are read again while the evidence is stored, and
 //! if they differ, a new plan is made. What is left is the time of one write, and the reading back after it.
 //!

@@ -6,6 +6,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use super::region;
+
 /// An AWS call that failed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{operation} on {resource} answered {code}{}{}", message_part(.message), advice(operation, .meaning, .message))]
@@ -31,6 +33,8 @@ pub enum Meaning {
     BucketGone,
     /// We may not.
     Denied,
+    /// The role of the target's account does not let us in, or there is none.
+    NotLetIn,
     /// Another change was in progress, or we were too fast: the same call may succeed soon.
     Busy,
     /// The bucket is in another Region, named where S3 says which.
@@ -106,9 +110,7 @@ impl AwsError {
                 _ => "an error before the call".to_owned(),
             },
         };
-        let region = response
-            .and_then(|response| response.headers().get("x-amz-bucket-region"))
-            .map(str::to_owned);
+        let region = response.and_then(region::named);
         let meaning = match (code.as_str(), status) {
             (code, _) if NOT_CONFIGURED.contains(&code) => Meaning::NotConfigured,
             ("NoSuchBucket", _) => Meaning::BucketGone,
@@ -169,6 +171,9 @@ fn advice(operation: &str, meaning: &Meaning, message: &Option<String>) -> &'sta
         _ if says("Macie is not enabled") => {
             "; enable Macie in the bucket's account and Region, or ask for no discovery"
         }
+        Meaning::NotLetIn => {
+            "; deploy stacksets/member.yaml in that account, or check there whom the role trusts and with which external id, and here the control policies that hit us"
+        }
         Meaning::Denied if says("guardduty:") || says("macie2:") => {
             "; check the role's permissions and control policies that hit it"
         }
@@ -185,7 +190,10 @@ fn advice(operation: &str, meaning: &Meaning, message: &Option<String>) -> &'sta
             "; check the role's permissions, the bucket's owner, and Deny statements or control policies that hit it"
         }
         Meaning::Busy => "; the same call may succeed in a minute",
-        Meaning::OtherRegion(_) => "; the bucket is in another Region",
+        Meaning::OtherRegion(Some(_)) => "; the bucket is in another Region",
+        Meaning::OtherRegion(None) => {
+            "; the bucket is in another Region, and S3 does not say in which"
+        }
         Meaning::NoAnswer => "; it may or may not have had its effect",
         _ => "",
     }

@@ -171,7 +171,7 @@ async fn get(aws: &Aws, finding: &Finding) -> Reread {
     }
     match kept.take() {
         Some(answer) => match pick(&answer.body, finding, region) {
-            Reread::Missing(why) if aws.own_account.as_ref() != Some(&finding.account) => {
+            Reread::Missing(why) if !aws.members.is_own(&finding.account) => {
                 Reread::Missing(format!("{why}; {ADMINISTRATOR}"))
             }
             reread => reread,

@@ -86,7 +86,7 @@ pub async fn discover(
 ) -> Result<Discovery, AwsError> {
     let name = |part: &str| format!("portcullis-{}-{part}", place.bucket());
     // Who may create the job is who sees the bucket, which for another account's is to be found out.
-    let client = match aws.member_role_in(place) {
+    let client = match aws.members.role_in(place) {
         None => client(aws.config(), place),
         Some(_) => match find(aws, place, SdkConfig::clone).await {
             Ok((client, _)) => client,
@@ -212,10 +212,10 @@ async fn find(
         Err(silence) => silence,
     };
     let elsewhere = matches!(first.reason, Unanswered::NotListed | Unanswered::NotEnabled);
-    if !elsewhere || aws.member_role_in(place).is_none() {
+    if !elsewhere || aws.members.role_in(place).is_none() {
         return Err(first);
     }
-    let member = client(&pace(&aws.member(place).await), place);
+    let member = client(&pace(&aws.members.config(place)), place);
     match listed(&member, place).await {
         Ok(found) => Ok((member, found)),
         Err(second) => Err(second.after(first)),

@@ -8,6 +8,7 @@ mod body;
 mod error;
 pub mod guardduty;
 pub mod macie;
+mod member;
 pub mod organizations;
 mod quick;
 mod region;
@@ -20,13 +21,14 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
-use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::tls;
 
 use crate::classification::Own;
 use crate::enrichment::Membership;
+
+use member::Members;
 
 pub use error::{AwsError, Meaning};
 pub use region::bucket_region;
@@ -37,8 +39,7 @@ pub use settings::{Place, read, write};
 #[derive(Debug)]
 pub struct Aws {
     config: SdkConfig,
-    own_account: Option<String>,
-    member_role: Option<String>,
+    members: Members,
     verify_findings: bool,
     detector: Option<String>,
     /// What Organizations said of accounts.
@@ -46,17 +47,20 @@ pub struct Aws {
     /// Our own detectors by Region, as GuardDuty listed them.
     detectors: Mutex<HashMap<String, String>>,
     s3control_endpoint: Option<String>,
-    /// Configurations of other accounts: assumed credentials live in them and are reused until they expire.
-    members: Mutex<HashMap<String, SdkConfig>>,
-    /// Clients by account and Region, made once.
-    s3: Mutex<HashMap<(String, String), aws_sdk_s3::Client>>,
+    s3: Clients<aws_sdk_s3::Client>,
+    s3control: Clients<aws_sdk_s3control::Client>,
 }
+
+/// Clients by account and Region, made once.
+type Clients<C> = Mutex<HashMap<(String, String), C>>;
 
 /// How the program reaches AWS.
 #[derive(Debug, Clone, Default)]
 pub struct AwsOptions {
     /// Name of the role to assume in other accounts.
     pub member_role: Option<String>,
+    /// What that role's trust asks for, if it does.
+    pub external_id: Option<String>,
     /// The account that we run in; buckets of others need `member_role`.
     pub own_account: Option<String>,
     /// Whether GuardDuty is asked if it has a finding before anything is done about it.
@@ -103,17 +107,22 @@ pub async fn load_config() -> SdkConfig {
 impl Aws {
     /// Takes a loaded configuration; makes no call and builds no client.
     pub fn new(config: SdkConfig, options: AwsOptions) -> Self {
+        let members = Members::new(
+            config.clone(),
+            options.own_account,
+            options.member_role,
+            options.external_id,
+        );
         Self {
             config,
-            own_account: options.own_account,
-            member_role: options.member_role,
+            members,
             verify_findings: options.verify_findings,
             detector: options.detector,
             memberships: Mutex::default(),
             detectors: Mutex::default(),
             s3control_endpoint: options.s3control_endpoint,
-            members: Mutex::default(),
             s3: Mutex::default(),
+            s3control: Mutex::default(),
         }
     }
 
@@ -132,14 +141,19 @@ impl Aws {
         self.detector.is_some()
     }
 
-    /// Whether buckets of `account` are within reach.
+    /// Whether buckets of `account` are within reach, as far as can be told without a call.
     pub fn reaches(&self, account: &str) -> bool {
-        self.member_role.is_some() || self.own_account.as_deref().is_none_or(|own| own == account)
+        self.members.covers(account)
+    }
+
+    /// Assumes the role of the account that `place` is in, unless it is our own or a session lasts.
+    pub async fn enter(&self, place: &Place) -> Result<(), AwsError> {
+        self.members.enter(place).await
     }
 
     /// Who we are where `place` is: in another account, also the role that we assume there.
     pub fn acting_as(&self, own: &Own, place: &Place) -> Own {
-        let arn = self.member_role_in(place);
+        let arn = self.members.role_in(place);
         Own {
             principals: own.principals.iter().cloned().chain(arn).collect(),
             account: own.account.clone(),
@@ -148,78 +162,38 @@ impl Aws {
 
     /// An S3 client for an account and Region.
     pub async fn s3(&self, place: &Place) -> aws_sdk_s3::Client {
-        let key = (place.account.clone(), place.region.clone());
-        if let Some(client) = self
-            .s3
-            .lock()
-            .ok()
-            .and_then(|clients| clients.get(&key).cloned())
-        {
-            return client;
-        }
-        let config = self.member(place).await;
-        let builder =
-            aws_sdk_s3::config::Builder::from(&config).region(Region::new(place.region.clone()));
-        // What is asked of directory buckets is asked of the Region, which knows no sessions; with a fixed endpoint the SDK
-        // would create one first.
-        let builder = builder.disable_s3_express_session_auth(true);
-        // Stand-ins have no host name for each bucket.
-        let client =
-            aws_sdk_s3::Client::from_conf(builder.force_path_style(has_endpoint(&config)).build());
-        if let Ok(mut clients) = self.s3.lock() {
-            clients.insert(key, client.clone());
-        }
-        client
+        once(&self.s3, place, || {
+            let config = self.members.config(place);
+            let builder = aws_sdk_s3::config::Builder::from(&config)
+                .region(Region::new(place.region.clone()));
+            // What is asked of directory buckets is asked of the Region, which knows no sessions; with a fixed endpoint the
+            // SDK would create one first.
+            let builder = builder.disable_s3_express_session_auth(true);
+            // Stand-ins have no host name for each bucket.
+            aws_sdk_s3::Client::from_conf(builder.force_path_style(has_endpoint(&config)).build())
+        })
     }
 
     /// An s3control client for an account and Region.
     pub async fn s3control(&self, place: &Place) -> aws_sdk_s3control::Client {
-        let config = self.member(place).await;
-        let mut builder = aws_sdk_s3control::config::Builder::from(&config)
-            .region(Region::new(place.region.clone()));
-        if let Some(url) = &self.s3control_endpoint {
-            builder = builder.endpoint_resolver(session::FixedEndpoint(url.clone()));
-        }
-        aws_sdk_s3control::Client::from_conf(builder.build())
+        once(&self.s3control, place, || {
+            let config = self.members.config(place);
+            let mut builder = aws_sdk_s3control::config::Builder::from(&config)
+                .region(Region::new(place.region.clone()));
+            if let Some(url) = &self.s3control_endpoint {
+                builder = builder.endpoint_resolver(session::FixedEndpoint(url.clone()));
+            }
+            aws_sdk_s3control::Client::from_conf(builder.build())
+        })
     }
+}
 
-    /// The role to assume where `place` is, if it is in another account.
-    fn member_role_in(&self, place: &Place) -> Option<String> {
-        let role = self.member_role.as_ref()?;
-        let foreign = self.own_account.as_ref() != Some(&place.account);
-        foreign.then(|| format!("arn:{}:iam::{}:role/{role}", place.partition, place.account))
-    }
-
-    async fn member(&self, place: &Place) -> SdkConfig {
-        let Some(arn) = self.member_role_in(place) else {
-            return self.config.clone();
-        };
-        if let Some(config) = self
-            .members
-            .lock()
-            .ok()
-            .and_then(|members| members.get(&place.account).cloned())
-        {
-            return config;
-        }
-        let credentials = AssumeRoleProvider::builder(arn)
-            .session_name("portcullis")
-            .configure(&self.config)
-            .build()
-            .await;
-        let config = self
-            .config
-            .clone()
-            .into_builder()
-            .credentials_provider(aws_sdk_s3::config::SharedCredentialsProvider::new(
-                credentials,
-            ))
-            .build();
-        if let Ok(mut members) = self.members.lock() {
-            members.insert(place.account.clone(), config.clone());
-        }
-        config
-    }
+fn once<C: Clone>(clients: &Clients<C>, place: &Place, new: impl FnOnce() -> C) -> C {
+    let Ok(mut clients) = clients.lock() else {
+        return new();
+    };
+    let key = (place.account.clone(), place.region.clone());
+    clients.entry(key).or_insert_with(new).clone()
 }
 
 /// An S3 client of our own account, for the store.

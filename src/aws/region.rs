@@ -1,4 +1,4 @@
-//! Where a bucket is that a setting is to name.
+//! Where a bucket is.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
@@ -34,6 +34,21 @@ pub async fn bucket_region(aws: &Aws, place: &Place, name: &str) -> Result<Strin
     }
 }
 
-fn named(response: &HttpResponse) -> Option<String> {
-    response.headers().get(HEADER).map(str::to_owned)
+/// The Region that an answer of S3 names. Of a signature for another Region S3 may say so in the body alone.
+pub(super) fn named(response: &HttpResponse) -> Option<String> {
+    let header = response.headers().get(HEADER).map(str::to_owned);
+    let is_region = |text: &String| {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    };
+    header.or_else(|| in_body(response)).filter(is_region)
+}
+
+fn in_body(response: &HttpResponse) -> Option<String> {
+    let body = std::str::from_utf8(response.body().bytes()?).ok()?;
+    let document = roxmltree::Document::parse(body).ok()?;
+    let error = document
+        .root_element()
+        .children()
+        .find(|node| node.has_tag_name("Region"))?;
+    error.text().map(str::to_owned)
 }

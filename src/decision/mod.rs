@@ -332,6 +332,10 @@ fn exception_stop(exceptions: &[Held], measure: &str) -> Option<(Stop, u32)> {
 
 fn alerts(situation: &Situation, skipped: &[Skipped], exceptions: &[Held]) -> Vec<String> {
     let policy = situation.policy;
+    let out_of_reach = situation.stops.iter();
+    let out_of_reach = out_of_reach
+        .filter(|stop| stop.guard == Guard::OtherAccount)
+        .map(|stop| stop.why.clone());
     let unverified = situation.enrichment.guardduty.iter();
     let unverified = unverified
         .filter(|check| check.is == Standing::Unknown)
@@ -357,7 +361,8 @@ fn alerts(situation: &Situation, skipped: &[Skipped], exceptions: &[Held]) -> Ve
             skipped.rule.id, skipped.unread
         )
     });
-    unverified.chain(unproven).chain(passed_over).collect()
+    let doubts = unverified.chain(unproven).chain(passed_over);
+    out_of_reach.chain(doubts).collect()
 }
 
 fn bucket(target: &Target) -> Option<&Bucket> {

@@ -69,22 +69,32 @@ impl Engine<'_> {
             true => (word, None),
             false => (None, word),
         };
+        let see = || async {
+            futures_util::join!(
+                self.released(finding, &guess, lease),
+                self.exceeded(finding, target, lease),
+                observe::observe_at_home(self.aws, &guess, &kinds)
+            )
+        };
         let everything = async {
             futures_util::join!(
                 self.regions(&guess, &wanted.log_targets),
                 self.lease(finding, &guess, lease && !blind),
-                self.released(finding, &guess, lease),
-                self.exceeded(finding, target, lease),
+                see(),
                 OptionFuture::from(self.policy_stands.clone()),
-                observe::observe_at_home(self.aws, &guess, &kinds),
                 event.verification.clone(),
                 event.memberships.clone(),
                 OptionFuture::from(now_word)
             )
         };
-        let (regions, held, released, exceeded, stands, observed, reread, memberships, macie) =
+        let (regions, held, mut seen, stands, reread, memberships, macie) =
             beside(later.clone(), everything).await;
         let lease = held?;
+        // Whoever held the target may have contained it since, or put it back.
+        if lease.as_ref().is_some_and(|lease| lease.contended) {
+            seen = beside(later.clone(), see()).await;
+        }
+        let (released, exceeded, observed) = seen;
         let (finding, guardduty) = self.verified(finding, reread);
         let look = async {
             if stands == Some(false) {
@@ -94,7 +104,7 @@ impl Engine<'_> {
                 stops.extend(released?);
                 stops.extend(exceeded?);
             }
-            let mut gone = false;
+            let mut out_of_sight = false;
             let (mut observed, place) = match observed {
                 Ok(seen) => seen,
                 Err(error) if error.meaning == Meaning::BucketGone => {
@@ -102,12 +112,28 @@ impl Engine<'_> {
                         "{error}; there is nothing left to contain, and the deletion may be part of the attack"
                     );
                     stops.insert(0, Stop::new(Guard::BucketGone, why));
-                    gone = true;
+                    out_of_sight = true;
+                    (Settings::default(), guess)
+                }
+                // Nothing that happens by itself will let us in, so that a retry would tell nobody anything.
+                Err(error) if error.meaning == Meaning::NotLetIn => {
+                    let why = format!(
+                        "the target belongs to account {}, and Portcullis cannot act there: {error}",
+                        guess.account
+                    );
+                    tracing::error!(
+                        account = guess.account,
+                        finding_id = finding.id,
+                        why,
+                        "the member role could not be assumed"
+                    );
+                    stops.insert(0, Stop::new(Guard::OtherAccount, why));
+                    out_of_sight = true;
                     (Settings::default(), guess)
                 }
                 Err(error) => return Err(EngineError::Observe(error)),
             };
-            if let (Cow::Owned(newer), false) = (&finding, blind || gone) {
+            if let (Cow::Owned(newer), false) = (&finding, blind || out_of_sight) {
                 let kinds = self.wanted(newer, target, (self.clock)()).settings;
                 self.observe_more(kinds, &place, &mut observed).await?;
             }

@@ -19,23 +19,33 @@ pub(super) async fn observe(
 }
 
 /// Reads the settings of a target whose Region is only guessed, and returns where it is: S3 names the right Region when the
-/// guess is wrong.
+/// guess is wrong, if not in the refusal, then to a HEAD. The role of another account is assumed first, for what follows
+/// if it cannot be.
 pub(super) async fn observe_at_home(
     aws: &Aws,
     guess: &Place,
     kinds: &[SettingKind],
 ) -> Result<(Settings, Place), AwsError> {
-    match observe(aws, guess, kinds).await {
-        Err(AwsError {
-            meaning: Meaning::OtherRegion(Some(region)),
-            ..
-        }) => {
-            let place = Place {
-                region,
-                ..guess.clone()
-            };
-            Ok((observe(aws, &place, kinds).await?, place))
-        }
-        other => Ok((other?, guess.clone())),
+    if !kinds.is_empty() {
+        aws.enter(guess).await?;
     }
+    let refused = match observe(aws, guess, kinds).await {
+        Ok(settings) => return Ok((settings, guess.clone())),
+        Err(error) => error,
+    };
+    let named = match (&refused.meaning, &guess.bucket) {
+        (Meaning::OtherRegion(Some(region)), _) => region.clone(),
+        (Meaning::OtherRegion(None), Some(bucket)) => aws::bucket_region(aws, guess, bucket)
+            .await
+            .map_err(|_| refused.clone())?,
+        _ => return Err(refused),
+    };
+    if named == guess.region {
+        return Err(refused);
+    }
+    let place = Place {
+        region: named,
+        ..guess.clone()
+    };
+    Ok((observe(aws, &place, kinds).await?, place))
 }

@@ -3,7 +3,7 @@
 //! Each measure is a file with two items: `INFO`, what it is and needs, and `amend`, which changes a desired copy of the
 //! settings and does nothing else. To add one: write that file, add a variant to [`Measure`] and an arm to [`Measure::info`]
 //! and [`Measure::amend`]; the schema, `portcullis measures`, the plan, evidence and rollback follow, and a test tells which
-//! IAM actions `template.yaml` lacks.
+//! IAM actions `template.yaml` and `stacksets/member.yaml` lack.
 
 mod block_account_public_access;
 mod block_customer_keys;

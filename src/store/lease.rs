@@ -33,6 +33,9 @@ pub struct Lease {
     pub expires: Timestamp,
     /// Who holds it: us.
     pub holder: String,
+    /// Whether somebody else had it after it was asked for, or just before. What was seen of the target while it was being
+    /// acquired may then be old.
+    pub contended: bool,
     etag: String,
     content: Content,
 }
@@ -103,6 +106,8 @@ pub async fn acquire(
     clock: &impl Fn() -> Timestamp,
 ) -> Result<Lease, LeaseError> {
     let mut waits = 0;
+    let mut contended = false;
+    let asked = clock();
     let mut found = None;
     loop {
         // The expiry counts from before the write, so that it can only be too early for us.
@@ -113,13 +118,14 @@ pub async fn acquire(
         let current = match found.take() {
             Some(object) => object,
             None => match store.create_or_read(&request.key, &bytes).await? {
-                Claim::Done { etag } => return Ok(content.lease(request.key, etag)),
+                Claim::Done { etag } => return Ok(content.lease(request.key, etag, contended)),
                 Claim::Taken(object) => object,
             },
         };
+        contended |= current.modified.is_none_or(|at| later(at, GRACE) > asked);
         match obstacle(store, &request, &current, now) {
             None => match store.replace(&request.key, &bytes, &current.etag).await? {
-                Replaced::Done { etag } => return Ok(content.lease(request.key, etag)),
+                Replaced::Done { etag } => return Ok(content.lease(request.key, etag, contended)),
                 // Another taker was faster. Each such round is somebody's success, so it ends.
                 Replaced::Changed => {}
             },
@@ -130,6 +136,7 @@ pub async fn acquire(
                 waits = waits.saturating_add(1);
             }
         }
+        contended = true;
         found = store.get(&request.key).await?;
     }
 }
@@ -194,11 +201,12 @@ impl Content {
         json!(self).to_string().into_bytes()
     }
 
-    fn lease(self, key: String, etag: String) -> Lease {
+    fn lease(self, key: String, etag: String, contended: bool) -> Lease {
         Lease {
             key,
             expires: self.expires,
             holder: self.holder.clone(),
+            contended,
             etag,
             content: self,
         }

@@ -13,7 +13,7 @@ use portcullis::plan::Change;
 use portcullis::policy::{self, Mode};
 use portcullis::record::{ChangeStatus, Outcome};
 use portcullis::settings::{Document, PublicAccessBlock, Setting, SettingKind};
-use portcullis::store::{Folder, Store, lease_key};
+use portcullis::store::{Folder, LeaseRequest, Store, acquire, lease_key, release_key};
 
 use crate::stand_in::{
     ACCOUNT, Verdict, client, config, delete_bucket, endpoint, flags, policy_text, seed_bucket,
@@ -493,6 +493,40 @@ async fn a_held_lease_stops_the_work() {
         stranger_gets(&world.endpoint, &world.bucket, "report.csv"),
         200
     );
+}
+
+/// The update of a finding that waits while a person puts the bucket back must not contain it again.
+#[tokio::test]
+async fn who_waited_for_the_lease_looks_again() {
+    let world = World::new("waited", |_| Verdict::Pass).await;
+    let finding = world.public();
+    let now = Timestamp::now();
+    let person = LeaseRequest {
+        key: lease_key(ACCOUNT, Some(&world.bucket)).unwrap(),
+        holder: "a person",
+        finding: &finding.id,
+        ttl: SignedDuration::from_secs(30),
+        wait_until: now,
+    };
+    let lease = acquire(&world.store, person, &Timestamp::now)
+        .await
+        .unwrap();
+    let puts_back = async {
+        // Until the update has seen that there is no release.
+        while world.proxy.requests().len() < 3 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        let key = release_key(&finding.id, ACCOUNT, Some(&world.bucket)).unwrap();
+        world.store.create(&key, b"{}").await.unwrap();
+        lease.release(&world.store).await.unwrap();
+    };
+    let (report, ()) = futures_util::join!(world.respond(&finding), puts_back);
+    assert_eq!(
+        (report.summary.outcome, guards(&report)),
+        (Outcome::Withheld, vec![Guard::Released; 2])
+    );
+    assert_eq!(world.proxy.writes(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -8,10 +8,11 @@ use portcullis::aws::AwsOptions;
 use portcullis::classification::{Authorization, Sensitivity};
 use portcullis::engine::Report;
 use portcullis::enrichment::Membership;
-use portcullis::finding::Finding;
+use portcullis::finding::{Finding, Target};
 use portcullis::guard::Guard;
 use portcullis::policy::{self, FollowUp, Mode};
 use portcullis::record::{FollowUpStatus, Outcome};
+use portcullis::settings::Settings;
 use serde_json::{Value, json};
 
 use crate::services::{Scenario, denied};
@@ -96,6 +97,33 @@ async fn the_newest_state_of_a_finding_counts() {
         record.finding.updated_at,
         Some("2026-12-01T00:00:00Z".parse().unwrap())
     );
+}
+
+/// Where we are not let in, the newest state is no reason to try again.
+#[tokio::test]
+async fn the_newest_state_of_a_finding_opens_no_account() {
+    let mut world = Told::new("newer-elsewhere", DENY, |mut finding, _| {
+        finding["updatedAt"] = json!("2026-12-01T00:00:00Z");
+        having(vec![finding])
+    })
+    .await;
+    let options = AwsOptions {
+        member_role: Some("NobodyHasIt".to_owned()),
+        ..options()
+    };
+    let endpoint = world.world.proxy.url.clone();
+    world.world.aws = world.scenario.aws_beside(&endpoint, options).await;
+    for target in &mut world.finding.targets {
+        if let Target::Bucket(bucket) = target {
+            bucket.account = "222222222222".to_owned();
+        }
+    }
+    let report = world.respond().await;
+    assert_eq!(
+        (report.summary.outcome, guards(&report)),
+        (Outcome::Withheld, vec![Guard::OtherAccount])
+    );
+    assert_eq!(report.record.unwrap().before, Settings::default());
 }
 
 #[tokio::test]

@@ -219,7 +219,7 @@ async fn each_target_has_one_line_in_the_log_that_tells_it_all() {
     );
 }
 
-const POLICY: &str = r#"
+pub(crate) const POLICY: &str = r#"
 version: 1
 mode: enforce
 break-glass: ["arn:aws:iam::*:role/SecurityBreakGlass"]
@@ -283,7 +283,7 @@ impl World {
     }
 }
 
-async fn put_policy(endpoint: &str, store: &str, text: &str) {
+pub(crate) async fn put_policy(endpoint: &str, store: &str, text: &str) {
     let put = client(endpoint)
         .put_object()
         .bucket(store)
@@ -317,7 +317,7 @@ impl Answer {
     }
 
     #[track_caller]
-    fn error(&self) -> (&str, &str) {
+    pub(crate) fn error(&self) -> (&str, &str) {
         assert!(self.path.ends_with("/error"), "{self:?}");
         (
             self.body["errorType"].as_str().unwrap(),
@@ -328,6 +328,16 @@ impl Answer {
 
 impl Function {
     pub(crate) fn start(endpoint: &str, store: &str, mode: &str) -> Self {
+        Self::start_with(endpoint, store, mode, &[])
+    }
+
+    /// Starts it with these variables besides, or instead.
+    pub(crate) fn start_with(
+        endpoint: &str,
+        store: &str,
+        mode: &str,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (events, waiting) = channel::<String>();
@@ -359,6 +369,7 @@ impl Function {
                     &format!("arn:aws:iam::{ACCOUNT}:role/portcullis"),
                 ),
             ])
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

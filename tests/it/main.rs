@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod access_points;
+mod accounts;
 mod cli;
 mod decide;
 mod directory_buckets;
@@ -20,6 +21,7 @@ mod proof;
 mod properties;
 mod push;
 mod reference;
+mod regions;
 mod rollback;
 mod services;
 mod settings;

@@ -40,10 +40,23 @@ pub(crate) fn config(endpoint: &str) -> SdkConfig {
         .build()
 }
 
+/// The same for other credentials.
+pub(crate) fn config_of(endpoint: &str, credentials: Credentials) -> SdkConfig {
+    config(endpoint)
+        .into_builder()
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build()
+}
+
 /// An S3 client of root's.
 pub(crate) fn client(endpoint: &str) -> Client {
+    client_of(&config(endpoint))
+}
+
+/// An S3 client for a configuration.
+pub(crate) fn client_of(config: &SdkConfig) -> Client {
     Client::from_conf(
-        aws_sdk_s3::config::Builder::from(&config(endpoint))
+        aws_sdk_s3::config::Builder::from(config)
             .force_path_style(true)
             .disable_s3_express_session_auth(true)
             .build(),
@@ -170,10 +183,22 @@ pub(crate) enum Verdict {
     Pass,
     /// Answer with this status and S3 error code instead.
     Refuse(u16, &'static str),
+    /// Answer this instead.
+    Answer(Answer),
+    /// Do as S3 in this Region: answer this to what is signed for another one, and hand the rest on.
+    NotIn(&'static str, Answer),
     /// Hand it on, and break the connection before the answer is through.
     LoseAnswer,
     /// Break the connection without handing it on.
     Break,
+}
+
+/// An answer that no stand-in gives.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Lines, each with its end.
+    pub(crate) headers: String,
+    pub(crate) body: String,
 }
 
 /// A proxy in front of a stand-in.
@@ -297,7 +322,11 @@ fn serve(mut client: TcpStream, upstream: &str, judge: &dyn Fn(&str) -> Verdict,
     let answer = match judge(&request) {
         Verdict::Break => None,
         Verdict::Refuse(status, code) => Some(refusal(&request, status, code)),
-        Verdict::Pass => Some(hand_on(upstream, &head, &body)),
+        Verdict::Answer(answer) => Some(written(&request, &answer)),
+        Verdict::NotIn(region, answer) if !head.contains(&format!("/{region}/")) => {
+            Some(written(&request, &answer))
+        }
+        Verdict::Pass | Verdict::NotIn(..) => Some(hand_on(upstream, &head, &body)),
         Verdict::LoseAnswer => {
             hand_on(upstream, &head, &body);
             None
@@ -318,8 +347,30 @@ fn refusal(request: &str, status: u16, code: &str) -> Vec<u8> {
         true => format!("<ErrorResponse>{error}</ErrorResponse>"),
         false => error,
     };
+    written(
+        request,
+        &Answer {
+            status,
+            headers: String::new(),
+            body,
+        },
+    )
+}
+
+fn written(request: &str, answer: &Answer) -> Vec<u8> {
+    let Answer {
+        status,
+        headers,
+        body,
+    } = answer;
+    // What answers a HEAD has no body, whatever would be in it.
+    let body = if request.starts_with("HEAD ") {
+        ""
+    } else {
+        body
+    };
     let head = format!(
-        "HTTP/1.1 {status} Refused\r\nContent-Type: application/xml\r\nConnection: close\r\n"
+        "HTTP/1.1 {status} Refused\r\nContent-Type: application/xml\r\nConnection: close\r\n{headers}"
     );
     format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }

@@ -8,7 +8,7 @@ use portcullis::measures::Measure;
 use portcullis::settings::SettingKind;
 use portcullis::store::{ACTIVITY, ENDED, LEASES, RECORDS, RELEASES, STANDING};
 
-use crate::template::{statements, template};
+use crate::template::{Statement, statements, template};
 
 /// What is pure: no IO, no clock, no environment.
 const CORE: [&str; 18] = [
@@ -106,27 +106,159 @@ fn words_are_the_ones_that_the_project_uses() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+const OBSERVING: [&str; 4] = [
+    "ObserveBuckets",
+    "ObserveDirectoryBuckets",
+    "ObserveAccessPoints",
+    "ObserveTheAccount",
+];
+
+const CONTAINING: [&str; 5] = [
+    "ContainBuckets",
+    "ContainDirectoryBuckets",
+    "ContainAccessPoints",
+    "ContainTheAccount",
+    "HandOverReplicationRoles",
+];
+
 /// In both directions: a measure without its permission fails in production, and a permission without a measure is one that
 /// an attacker could use.
 #[test]
 fn the_template_grants_what_measures_and_facts_need() {
-    let mut statements = statements(&template());
-    for statement in &mut statements {
-        statement.actions.retain(|action| concerns_buckets(action));
+    let statements = of_buckets(&template());
+    grants_what_settings_need(&statements);
+    assert_eq!(
+        granted(&statements, &["AskOtherServices"]),
+        actions(&[&guardduty::READS, &macie::READS, &organizations::READS])
+    );
+    assert_eq!(
+        granted(&statements, &["FollowUpInMacieAndGuardDuty"]),
+        actions(&[&guardduty::WRITES, &macie::WRITES])
+    );
+
+    for statement in &statements {
+        let sid = statement.sid.as_str();
+        match sid {
+            "AskOtherServices" => {}
+            _ if OBSERVING.contains(&sid) => {}
+            _ if CONTAINING.contains(&sid) || sid == "FollowUpInMacieAndGuardDuty" => {
+                assert!(
+                    is_enforcing(statement),
+                    "{sid} is granted in observe mode too"
+                );
+            }
+            // Whatever else is granted of these services is about the store.
+            _ if statement.actions.is_empty() => {}
+            _ => assert!(statement.text.contains("Store"), "what is {sid} for?"),
+        }
     }
-    let of = |sids: &[&str]| -> BTreeSet<String> {
-        sids.iter()
-            .flat_map(|sid| {
-                let found = statements.iter().find(|statement| statement.sid == *sid);
-                found
-                    .unwrap_or_else(|| panic!("no statement {sid}"))
-                    .actions
-                    .clone()
-            })
-            .collect()
+}
+
+/// The same of the role in other accounts, where GuardDuty and Organizations are not asked and nothing else is to be had.
+#[test]
+fn the_member_role_grants_what_settings_and_macie_need_and_nothing_else() {
+    let template = std::fs::read_to_string(root().join("stacksets/member.yaml")).unwrap();
+    let statements = of_buckets(&template);
+    grants_what_settings_need(&statements);
+    assert_eq!(
+        granted(&statements, &["AskMacie"]),
+        actions(&[&macie::READS])
+    );
+    assert_eq!(
+        granted(&statements, &["FollowUpInMacie"]),
+        actions(&[&macie::WRITES])
+    );
+    for statement in &statements {
+        let sid = statement.sid.as_str();
+        let denies = statement.text.contains("Effect: Deny");
+        match sid {
+            "AskMacie" => {}
+            _ if OBSERVING.contains(&sid) => {}
+            _ if CONTAINING.contains(&sid) || sid == "FollowUpInMacie" => {
+                assert!(
+                    is_enforcing(statement),
+                    "{sid} is granted in observe mode too"
+                );
+            }
+            "LetTheFunctionIn" => assert!(
+                ["aws:PrincipalArn", "sts:ExternalId"]
+                    .iter()
+                    .all(|key| statement.text.contains(key)),
+                "anybody may assume the role"
+            ),
+            _ => assert!(denies, "what is {sid} for?"),
+        }
+        assert_eq!(denies, sid == "NeverTouchData", "{sid}");
+    }
+    // A Deny goes before every Allow, so that it must not take back what is granted.
+    let never = granted(&statements, &["NeverTouchData"]);
+    let allowed = statements
+        .iter()
+        .filter(|statement| statement.sid != "NeverTouchData");
+    for action in allowed.flat_map(|statement| &statement.actions) {
+        let denied = never
+            .iter()
+            .any(|pattern| wildmatch::WildMatch::new(pattern).matches(action));
+        assert!(!denied, "{action} is granted and denied");
+    }
+    for action in [
+        "s3:GetObject",
+        "s3:GetObjectVersion",
+        "s3:PutObject",
+        "s3:DeleteObject",
+        "s3:ListBucket",
+    ] {
+        let denied = never
+            .iter()
+            .any(|pattern| wildmatch::WildMatch::new(pattern).matches(action));
+        assert!(denied, "{action} is not denied");
+    }
+}
+
+/// What the rule of another Region keeps back, the function's never sees.
+#[test]
+fn the_rules_of_all_regions_take_the_same_findings() {
+    let pattern = |path: &str| {
+        let text = std::fs::read_to_string(root().join(path)).unwrap();
+        let begins = text.find("      EventPattern:\n").unwrap();
+        let ends = begins + text[begins..].find("      Targets:\n").unwrap();
+        let code = text[begins..ends].lines();
+        let code = code.filter(|line| !line.trim_start().starts_with('#'));
+        code.map(str::to_owned).collect::<Vec<_>>()
     };
-    let measures = Measure::catalogue();
-    let needed: BTreeSet<String> = measures
+    let home = pattern("template.yaml");
+    assert!(home.len() > 10, "{home:?}");
+    assert_eq!(pattern("stacksets/region.yaml"), home);
+}
+
+/// In China and GovCloud the partition is another one.
+#[test]
+fn no_arn_names_the_partition_where_one_is_made() {
+    // What the policy's diagnostics hold up as an example.
+    let examples = ["role/SecurityBreakGlass", "role/nightly-export"];
+    let mut found = Vec::new();
+    let mut searched = 0;
+    for (path, text) in files() {
+        let templates = path.starts_with("template.yaml") || path.starts_with("stacksets");
+        if !templates && !path.starts_with("src") {
+            continue;
+        }
+        searched += 1;
+        let comment = if templates { "#" } else { "//" };
+        for (index, line) in text.lines().enumerate() {
+            let is_example = examples.iter().any(|example| line.contains(example));
+            if line.contains("arn:aws") && !is_example && !line.trim_start().starts_with(comment) {
+                found.push(format!("{}:{}: {}", path.display(), index + 1, line.trim()));
+            }
+        }
+    }
+    assert!(searched > 100, "{searched} files");
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// Reads of every setting in either mode, and writes of each that a measure amends.
+fn grants_what_settings_need(statements: &[Statement]) {
+    let needed: BTreeSet<String> = Measure::catalogue()
         .iter()
         .flat_map(|measure| measure.info().actions)
         .copied()
@@ -136,47 +268,36 @@ fn the_template_grants_what_measures_and_facts_need() {
     let (reads, writes): (BTreeSet<String>, BTreeSet<String>) = needed
         .into_iter()
         .partition(|action| action.contains(":Get") || action.contains(":List"));
-    let observing = [
-        "ObserveBuckets",
-        "ObserveDirectoryBuckets",
-        "ObserveAccessPoints",
-        "ObserveTheAccount",
-    ];
-    assert_eq!(of(&observing), reads);
-    let containing = [
-        "ContainBuckets",
-        "ContainDirectoryBuckets",
-        "ContainAccessPoints",
-        "ContainTheAccount",
-        "HandOverReplicationRoles",
-    ];
-    assert_eq!(of(&containing), writes);
-    let actions = |parts: &[&[&str]]| -> BTreeSet<String> {
-        parts.concat().into_iter().map(str::to_owned).collect()
-    };
-    assert_eq!(
-        of(&["AskOtherServices"]),
-        actions(&[&guardduty::READS, &macie::READS, &organizations::READS])
-    );
-    assert_eq!(
-        of(&["FollowUpInMacieAndGuardDuty"]),
-        actions(&[&guardduty::WRITES, &macie::WRITES])
-    );
+    assert_eq!(granted(statements, &OBSERVING), reads);
+    assert_eq!(granted(statements, &CONTAINING), writes);
+}
 
-    for statement in &statements {
-        let sid = statement.sid.as_str();
-        match sid {
-            "AskOtherServices" => {}
-            _ if observing.contains(&sid) => {}
-            _ if containing.contains(&sid) || sid == "FollowUpInMacieAndGuardDuty" => {
-                let enforcing = statement.condition.as_deref() == Some("Enforcing");
-                assert!(enforcing, "{sid} is granted in observe mode too");
-            }
-            // Whatever else is granted of these services is about the store.
-            _ if statement.actions.is_empty() => {}
-            _ => assert!(statement.text.contains("Store"), "what is {sid} for?"),
-        }
+/// The statements of a template, with those of their actions that are about buckets.
+fn of_buckets(template: &str) -> Vec<Statement> {
+    let mut statements = statements(template);
+    for statement in &mut statements {
+        statement.actions.retain(|action| concerns_buckets(action));
     }
+    statements
+}
+
+fn is_enforcing(statement: &Statement) -> bool {
+    statement.condition.as_deref() == Some("Enforcing")
+}
+
+fn granted(statements: &[Statement], sids: &[&str]) -> BTreeSet<String> {
+    let of = |sid: &&str| {
+        let found = statements.iter().find(|statement| statement.sid == *sid);
+        found
+            .unwrap_or_else(|| panic!("no statement {sid}"))
+            .actions
+            .clone()
+    };
+    sids.iter().flat_map(of).collect()
+}
+
+fn actions(parts: &[&[&str]]) -> BTreeSet<String> {
+    parts.concat().into_iter().map(str::to_owned).collect()
 }
 
 /// A prefix without its permission would fail every containment, for no evidence means no writes.

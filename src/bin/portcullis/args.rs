@@ -271,6 +271,14 @@ pub(crate) struct RoleArgs {
         hide_env_values = true
     )]
     pub(crate) member_role: Option<String>,
+    /// External id that the trust of that role asks for
+    #[arg(
+        long,
+        value_name = "ID",
+        env = "PORTCULLIS_EXTERNAL_ID",
+        hide_env_values = true
+    )]
+    pub(crate) external_id: Option<String>,
     /// ARN of the deployed function's role, which every Deny then spares
     #[arg(
         long,

@@ -106,6 +106,7 @@ pub(crate) fn options(
             .and_then(|policy| policy.policy.clone())
             .map(stdin_as_file),
         "PORTCULLIS_MEMBER_ROLE" => roles.and_then(|roles| roles.member_role.clone()),
+        "PORTCULLIS_EXTERNAL_ID" => roles.and_then(|roles| roles.external_id.clone()),
         "PORTCULLIS_ROLE_ARN" => roles.and_then(|roles| roles.role_arn.clone()),
         // An operator's command has no mode of its own.
         "PORTCULLIS_MODE" => None,
@@ -235,6 +236,11 @@ pub(crate) fn flags(args: &Deployment) -> String {
         "member-role",
         "PORTCULLIS_MEMBER_ROLE",
         args.roles.member_role.as_deref(),
+    );
+    add(
+        "external-id",
+        "PORTCULLIS_EXTERNAL_ID",
+        args.roles.external_id.as_deref(),
     );
     add(
         "role-arn",
