@@ -32,6 +32,7 @@
 //! | [`aws`] | clients, reads, writes, what Macie and GuardDuty are asked and told, and what errors mean |
 //! | [`deployment`] | the environment, made into what the engine works with; the cached policy |
 //! | [`report`] | plans, incidents and rollbacks as text |
+//! | [`notice`] | what a person is told of a finding, for chat and e-mail |
 //!
 //! Two binaries stand on this: `portcullis`, the command line, and `portcullis-lambda`, packaged as `bootstrap`.
 //!
@@ -44,7 +45,7 @@
 //! # Invariants
 //!
 //! - **The core is pure.** `finding`, `enrichment`, `classification`, `policy`, `settings`, `measures`, `statements`, `decision`, `plan`,
-//!   `rollback`, `suppression` and `report` do no IO, read no clock and no environment, and know nothing of AWS's SDK. `now` is an
+//!   `rollback`, `suppression`, `report` and `notice` do no IO, read no clock and no environment, and know nothing of AWS's SDK. `now` is an
 //!   argument. A test reads their source for it.
 //! - **No write before its evidence.** [`engine`] is the only caller of [`aws::write`], and has stored the record by then.
 //! - **Unreadable is not absent.** [`settings::Setting`] has three cases, and a measure that needs a setting which could not
@@ -78,6 +79,7 @@ pub mod enrichment;
 pub mod finding;
 pub mod guard;
 pub mod measures;
+pub mod notice;
 pub mod plan;
 pub mod policy;
 pub mod record;

@@ -12,6 +12,7 @@ mod finding;
 mod investigation;
 mod judge;
 mod lambda;
+mod notice;
 mod policy;
 mod proof;
 mod properties;

@@ -8,13 +8,14 @@ use portcullis::measures::Measure;
 use portcullis::settings::SettingKind;
 
 /// What is pure: no IO, no clock, no environment.
-const CORE: [&str; 14] = [
+const CORE: [&str; 15] = [
     "src/classification",
     "src/decision.rs",
     "src/enrichment.rs",
     "src/finding",
     "src/guard.rs",
     "src/measures",
+    "src/notice",
     "src/plan.rs",
     "src/policy",
     "src/record.rs",
