@@ -14,6 +14,8 @@ pub const RECORDS: &str = "records/";
 pub const LEASES: &str = "leases/";
 /// The prefix of the marks by which containments are counted.
 pub const ACTIVITY: &str = "activity/";
+/// The prefix of the marks of notices that were sent.
+pub const NOTICES: &str = "notices/";
 /// The prefix of all releases.
 pub const RELEASES: &str = "releases/";
 
@@ -71,6 +73,11 @@ pub fn release_key(finding: &str, account: &str, bucket: Option<&str>) -> Result
 pub fn activity_key(time: &str, target: &str) -> Result<String, KeyError> {
     let (time, target) = (part("time", time)?, part("target", target)?);
     Ok(format!("{ACTIVITY}{time}-{target}.json"))
+}
+
+/// The key of the mark that a notice was sent: `notices/<digest>.json`. `digest` is of our own making.
+pub fn notice_key(digest: &str) -> Result<String, KeyError> {
+    Ok(format!("{NOTICES}{}.json", part("notice", digest)?))
 }
 
 /// Refuses a key that could leave a folder, hide in it, or be read in two ways.

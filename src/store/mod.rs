@@ -17,8 +17,8 @@ use jiff::Timestamp;
 pub use error::{Operation, StoreError};
 pub use folder::Folder;
 pub use keys::{
-    ACTIVITY, KeyError, LEASES, POLICY_KEY, RECORDS, RELEASES, activity_key, lease_key, record_key,
-    release_key, result_key,
+    ACTIVITY, KeyError, LEASES, NOTICES, POLICY_KEY, RECORDS, RELEASES, activity_key, lease_key,
+    notice_key, record_key, release_key, result_key,
 };
 pub use lease::{Lease, LeaseError, LeaseRequest, Released, acquire};
 pub use location::{LocationError, StoreLocation};

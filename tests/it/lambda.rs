@@ -140,7 +140,7 @@ async fn an_invalid_policy_never_takes_effect_and_the_last_valid_one_serves() {
 
     // A function that has seen no valid policy has the built-in one, which only observes.
     let fresh = World {
-        function: Function::start(&world.endpoint, &world.store, "enforce"),
+        function: Function::start(&world.endpoint, &world.store, "enforce", &[]),
         ..world
     };
     let answer = fresh.function.invoke(&fresh.event());
@@ -208,7 +208,7 @@ async fn each_target_has_one_line_in_the_log_that_tells_it_all() {
     );
 }
 
-const POLICY: &str = r#"
+pub(crate) const POLICY: &str = r#"
 version: 1
 mode: enforce
 break-glass: ["arn:aws:iam::*:role/SecurityBreakGlass"]
@@ -222,14 +222,19 @@ rules:
 
 /// A public bucket, a store bucket with a policy file, and the function.
 pub(crate) struct World {
-    endpoint: String,
-    bucket: String,
+    pub(crate) endpoint: String,
+    pub(crate) bucket: String,
     pub(crate) store: String,
     pub(crate) function: Function,
 }
 
 impl World {
     pub(crate) async fn new(name: &str, mode: &str) -> Self {
+        Self::with(name, mode, &[]).await
+    }
+
+    /// With more variables in the function's environment.
+    pub(crate) async fn with(name: &str, mode: &str, variables: &[(&str, &str)]) -> Self {
         let endpoint = endpoint("ministack");
         let client = client(&endpoint);
         let bucket = unique_name(&format!("portcullis-{name}"));
@@ -240,18 +245,23 @@ impl World {
         client.create_bucket().bucket(&store).send().await.unwrap();
         put_policy(&endpoint, &store, POLICY).await;
         Self {
-            function: Function::start(&endpoint, &store, mode),
+            function: Function::start(&endpoint, &store, mode, variables),
             endpoint,
             bucket,
             store,
         }
     }
 
-    async fn put_policy(&self, text: &str) {
+    /// Another function of the same store, which has seen no policy yet.
+    pub(crate) fn restart(&self, mode: &str, variables: &[(&str, &str)]) -> Function {
+        Function::start(&self.endpoint, &self.store, mode, variables)
+    }
+
+    pub(crate) async fn put_policy(&self, text: &str) {
         put_policy(&self.endpoint, &self.store, text).await;
     }
 
-    fn event(&self) -> Value {
+    pub(crate) fn event(&self) -> Value {
         let mut event: Value =
             serde_json::from_slice(include_bytes!("../../events/anonymous-access-granted.json"))
                 .unwrap();
@@ -299,7 +309,7 @@ impl Answer {
     }
 
     #[track_caller]
-    fn error(&self) -> (&str, &str) {
+    pub(crate) fn error(&self) -> (&str, &str) {
         assert!(self.path.ends_with("/error"), "{self:?}");
         (
             self.body["errorType"].as_str().unwrap(),
@@ -309,7 +319,7 @@ impl Answer {
 }
 
 impl Function {
-    fn start(endpoint: &str, store: &str, mode: &str) -> Self {
+    fn start(endpoint: &str, store: &str, mode: &str, variables: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (events, waiting) = channel::<String>();
@@ -341,6 +351,7 @@ impl Function {
                     &format!("arn:aws:iam::{ACCOUNT}:role/portcullis"),
                 ),
             ])
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -367,7 +378,7 @@ impl Function {
     }
 
     /// What it has logged since this was last asked.
-    fn logs(&self) -> String {
+    pub(crate) fn logs(&self) -> String {
         // The log is written before the answer, and read by another thread.
         std::thread::sleep(Duration::from_millis(200));
         self.logs.try_iter().collect::<Vec<_>>().join("\n")

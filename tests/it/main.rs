@@ -19,6 +19,7 @@ mod properties;
 mod rollback;
 mod services;
 mod settings;
+mod sns;
 mod stand_in;
 mod store;
 mod tidy;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use portcullis::aws::{guardduty, macie, organizations};
+use portcullis::aws::{guardduty, macie, organizations, sns};
 use portcullis::measures::Measure;
 use portcullis::settings::SettingKind;
 
@@ -153,11 +153,15 @@ fn the_template_grants_what_measures_and_facts_need() {
         of(&["FollowUpInMacieAndGuardDuty"]),
         actions(&[&guardduty::WRITES, &macie::WRITES])
     );
+    assert_eq!(of(&["SendNotices"]), actions(&[&sns::WRITES]));
 
     for statement in &statements {
         let sid = statement.sid.as_str();
         match sid {
             "AskOtherServices" => {}
+            // On just the topic, and on what the team named.
+            _ if statement.text.contains("NoticeTopic") => {}
+            "ReportSuccesses" => assert!(statement.text.contains("!Ref SuccessDestinationArn")),
             _ if observing.contains(&sid) => {}
             _ if containing.contains(&sid) || sid == "FollowUpInMacieAndGuardDuty" => {
                 assert!(statement.enforcing, "{sid} is granted in observe mode too");
@@ -315,6 +319,7 @@ fn statements(template: &str) -> Vec<PolicyStatement> {
                         "macie2:",
                         "guardduty:",
                         "organizations:",
+                        "sns:",
                     ];
                     services.iter().any(|service| w.starts_with(service)) || *w == "iam:PassRole"
                 })

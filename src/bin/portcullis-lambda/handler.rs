@@ -16,12 +16,14 @@ use portcullis::classification::Own;
 use portcullis::deployment::{Options, PolicySource};
 use portcullis::engine::{Engine, EngineError, Report, RollbackRequest, Summary};
 use portcullis::finding::{Event, EventError, Finding, Ignored, Request, read};
+use portcullis::notice::{self, Notice};
 use portcullis::policy::{Mode, Policy};
 use portcullis::store::Store;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::logs;
+use crate::notices::{self, Noticed};
 
 /// What is kept of an invocation's time for answering.
 const MARGIN: SignedDuration = SignedDuration::from_secs(3);
@@ -47,6 +49,15 @@ pub(crate) struct Response {
     records: Vec<Summary>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ignored: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notices: Vec<Noticed>,
+}
+
+/// What was done about one finding, and by which policy.
+struct Work {
+    finding: Finding,
+    policy: Arc<Policy>,
+    reports: Vec<Report>,
 }
 
 /// Why an invocation failed.
@@ -95,32 +106,48 @@ impl Function {
         &self,
         event: LambdaEvent<Box<RawValue>>,
     ) -> Result<Response, Failure> {
-        let deadline = deadline(event.context.deadline);
+        let ends = ends(event.context.deadline);
+        let deadline = ends.saturating_sub(MARGIN).unwrap_or(ends);
         let request_id = event.context.request_id;
         let events = read(event.payload.get().as_bytes());
         let mut response = Response {
             version: 1,
             records: Vec::new(),
             ignored: Vec::new(),
+            notices: Vec::new(),
         };
         let mut failures: Vec<Failure> = Vec::new();
+        let mut notices: Vec<Notice> = Vec::new();
         for event in events {
             let done = match event {
                 Ok(Event::Finding(finding)) if finding.targets.is_empty() => {
                     response.ignored.push(nothing_named(&finding, &request_id));
                     continue;
                 }
-                Ok(Event::Finding(finding)) => self.respond(&finding, deadline).await,
+                Ok(Event::Finding(finding)) => {
+                    let done = self.respond(&finding, deadline).await;
+                    let failed = |failure: &Failure| {
+                        notice::failure(Some(&finding), &request_id, &failure.message)
+                    };
+                    notices.extend(done.as_ref().err().map(failed));
+                    done
+                }
                 Ok(Event::Ignored(ignored)) => {
                     response.ignored.push(ignore(&ignored, &request_id));
                     continue;
                 }
+                // Whoever asks by hand is told by the answer that a request could not be begun.
                 Ok(Event::Request(request)) => self.operate(request, deadline).await,
-                Err(error) => Err(unreadable(&error)),
+                Err(error) => {
+                    let failure = unreadable(&error);
+                    notices.push(notice::failure(None, &request_id, &failure.message));
+                    Err(failure)
+                }
             };
             match done {
-                Ok(reports) => {
-                    for report in reports {
+                Ok(work) => {
+                    notices.extend(notices::of(&work.finding, &work.policy, &work.reports));
+                    for report in work.reports {
                         logs::decision(&report, &request_id);
                         failures.extend(report.fails_the_invocation().then(|| unsettled(&report)));
                         response.records.push(report.summary);
@@ -129,6 +156,10 @@ impl Function {
                 Err(failure) => failures.push(failure),
             }
         }
+        if let Some(topic) = &self.options.topic {
+            response.notices =
+                notices::send(&self.config, &self.store, topic, &notices, ends).await;
+        }
         match failures.is_empty() {
             true => Ok(response),
             false => Err(Failure {
@@ -136,6 +167,7 @@ impl Function {
                 message: failures
                     .into_iter()
                     .map(|failure| failure.message)
+                    .chain(response.notices.iter().filter_map(Noticed::unsent))
                     .collect::<Vec<_>>()
                     .join("\n"),
             }),
@@ -144,11 +176,12 @@ impl Function {
 
     /// A warm function begins with the policy that it has, and asks beside the first calls whether that still serves. If it
     /// does not, nothing has been written yet, and the work is done over with the one that does.
-    async fn respond(
-        &self,
-        finding: &Finding,
-        deadline: Timestamp,
-    ) -> Result<Vec<Report>, Failure> {
+    async fn respond(&self, finding: &Finding, deadline: Timestamp) -> Result<Work, Failure> {
+        let work = |policy: Arc<Policy>, reports| Work {
+            finding: finding.clone(),
+            policy,
+            reports,
+        };
         if let Some((policy, at)) = self.policy.last().await {
             let is_fresh = Timestamp::now().duration_since(at) < FRESH;
             let stands: BoxFuture<'_, bool> = match is_fresh {
@@ -164,11 +197,12 @@ impl Function {
                 .iter()
                 .any(|report| matches!(report.error, Some(EngineError::PolicyReplaced)))
             {
-                return Ok(reports);
+                return Ok(work(policy.clone(), reports));
             }
         }
         let policy = self.serving().await?;
-        Ok(self.engine(&policy, None, deadline).respond(finding).await)
+        let reports = self.engine(&policy, None, deadline).respond(finding).await;
+        Ok(work(policy, reports))
     }
 
     async fn still_serves(&self, policy: Arc<Policy>) -> bool {
@@ -177,7 +211,7 @@ impl Function {
             .is_ok_and(|serving| Arc::ptr_eq(&serving, &policy))
     }
 
-    async fn operate(&self, request: Request, deadline: Timestamp) -> Result<Vec<Report>, Failure> {
+    async fn operate(&self, request: Request, deadline: Timestamp) -> Result<Work, Failure> {
         let refuse = |kind, message: String| Err(Failure { kind, message });
         let (id, apply) = match request {
             Request::Apply { record } => (record, true),
@@ -200,20 +234,24 @@ impl Function {
             message: error.to_string(),
         })?;
         let engine = self.engine(&policy, Some("direct invocation"), deadline);
-        if apply {
+        let reports = if apply {
             let finding = Finding {
-                targets: vec![record.target],
-                ..record.finding
+                targets: vec![record.target.clone()],
+                ..record.finding.clone()
             };
-            return Ok(engine.respond(&finding).await);
-        }
-        let rolled_back = engine.rollback(&record, &RollbackRequest::default()).await;
-        rolled_back
-            .map(|report| vec![report])
-            .map_err(|error| Failure {
+            engine.respond(&finding).await
+        } else {
+            let rolled_back = engine.rollback(&record, &RollbackRequest::default()).await;
+            vec![rolled_back.map_err(|error| Failure {
                 kind: "RollbackFailed",
                 message: error.to_string(),
-            })
+            })?]
+        };
+        Ok(Work {
+            finding: record.finding,
+            policy: policy.clone(),
+            reports,
+        })
     }
 
     fn engine<'a>(
@@ -308,10 +346,10 @@ fn unsettled(report: &Report) -> Failure {
     }
 }
 
-fn deadline(milliseconds: u64) -> Timestamp {
+/// When Lambda ends the invocation.
+fn ends(milliseconds: u64) -> Timestamp {
     let system = UNIX_EPOCH
         .checked_add(Duration::from_millis(milliseconds))
         .unwrap_or_else(SystemTime::now);
-    let deadline = Timestamp::try_from(system).unwrap_or_else(|_| Timestamp::now());
-    deadline.saturating_sub(MARGIN).unwrap_or(deadline)
+    Timestamp::try_from(system).unwrap_or_else(|_| Timestamp::now())
 }
