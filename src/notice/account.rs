@@ -99,10 +99,9 @@ fn account(finding: &Finding, told: &Told) -> Account {
         }) => {
             account.lines.extend(put_back(rollback, changes));
         }
-        Some(record) => account
-            .lines
-            .extend(contained(&record.decision, changes, told)),
+        Some(record) => account.lines.extend(contained(&record.decision, changes)),
     }
+    account.lines.extend(note(told, changes));
     for result in followed_up
         .iter()
         .filter(|result| result.status != FollowUpStatus::Withheld)
@@ -127,11 +126,7 @@ fn account(finding: &Finding, told: &Told) -> Account {
     account
 }
 
-fn contained(
-    decision: &Decision,
-    changes: &[ChangeResult],
-    told: &Told,
-) -> Vec<(&'static str, String)> {
+fn contained(decision: &Decision, changes: &[ChangeResult]) -> Vec<(&'static str, String)> {
     let mut lines = done("Done", changes, &decision.plan);
     let is_planned = |name: &String| {
         let changes = decision.plan.changes.iter();
@@ -154,14 +149,6 @@ fn contained(
             .collect();
         lines.push(("Would change", inert(&planned.join(", "))));
     }
-    // What the changes themselves do not say, such as a result that could not be stored.
-    let is_said = |reason: &&str| {
-        let of_change = |change: &ChangeResult| change.detail.as_deref() == Some(*reason);
-        let of_measure = |withheld: &Withheld| withheld.why == **reason;
-        changes.iter().any(of_change) || decision.withheld.iter().any(of_measure)
-    };
-    let reason = told.reason.filter(|reason| !is_said(reason));
-    lines.extend(reason.map(|reason| ("Note", inert(&shown(reason, 4 * LINE)))));
     for group in groups(&decision.withheld) {
         let names: Vec<&str> = group
             .iter()
@@ -193,6 +180,15 @@ fn put_back(rollback: &RollbackOf, changes: &[ChangeResult]) -> Vec<(&'static st
         ("Left alone", inert(&text))
     }));
     lines
+}
+
+/// What the changes and guards do not say themselves, such as that a result could not be stored.
+fn note(told: &Told, changes: &[ChangeResult]) -> Option<(&'static str, String)> {
+    let (record, reason) = (told.record?, told.reason?);
+    let of_change = |change: &ChangeResult| change.detail.as_deref() == Some(reason);
+    let of_measure = |withheld: &Withheld| withheld.why == reason;
+    let is_said = changes.iter().any(of_change) || record.decision.withheld.iter().any(of_measure);
+    (!is_said).then(|| ("Note", inert(&shown(reason, 4 * LINE))))
 }
 
 /// What became of the changes: those that were read back, then each that was not.

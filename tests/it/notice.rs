@@ -160,6 +160,18 @@ fn rolled_back_but_for_what_somebody_changed() {
     golden("rolled-back", &case.notice());
 }
 
+/// The changes were made; that their result is not on the record must not be lost among them.
+#[test]
+fn a_result_that_could_not_be_stored_is_said() {
+    let mut case = Case::new("exfiltration-anomalous").with_buckets(1).done();
+    let why =
+        "the changes were made, but the result could not be stored: PutObject answered SlowDown";
+    case.all[0].reason = Some(why.to_owned());
+    let text = case.notice().text();
+    assert!(text.contains(&format!("  Note: {why}\n")), "{text}");
+    assert!(text.contains("  Done: bucket policy"), "{text}");
+}
+
 /// Whatever somebody can name or say is text, in every form of the notice, and nothing that a chat or a mail reader acts on.
 #[test]
 fn hostile_strings_are_text() {
