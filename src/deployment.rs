@@ -32,6 +32,8 @@ pub struct Options {
     /// `PORTCULLIS_DETECTOR_ID`: the detector of the stack's account and Region, through which findings are read again.
     /// Unset, GuardDuty is asked for it; `none` asks nothing, for drills with findings that GuardDuty does not have.
     pub detector: Detector,
+    /// `PORTCULLIS_TOPIC_ARN`: the SNS topic for notices; unset, none are sent. The command line sends none.
+    pub topic: Option<String>,
     /// `AWS_ENDPOINT_URL_S3_CONTROL`, else `AWS_ENDPOINT_URL`.
     pub s3control_endpoint: Option<String>,
 }
@@ -111,6 +113,13 @@ impl Options {
                 format!("{arn:?} is not the ARN of a role"),
             );
         }
+        let topic = set("PORTCULLIS_TOPIC_ARN");
+        if let Some(arn) = topic.as_ref().filter(|arn| !is_topic(arn)) {
+            return refuse(
+                "PORTCULLIS_TOPIC_ARN",
+                format!("{arn:?} is not the ARN of a standard SNS topic"),
+            );
+        }
         let s3control_endpoint =
             set("AWS_ENDPOINT_URL_S3_CONTROL").or_else(|| set("AWS_ENDPOINT_URL"));
         Ok(Self {
@@ -125,6 +134,7 @@ impl Options {
                 Some(word) if word == "none" => Detector::None,
                 Some(id) => Detector::Named(id),
             },
+            topic,
             s3control_endpoint,
         })
     }
@@ -164,6 +174,20 @@ impl Options {
 fn is_external_id(text: &str) -> bool {
     let taken = |c: char| c.is_ascii_alphanumeric() || "_+=,.@:/-".contains(c);
     (2..=1224).contains(&text.len()) && text.chars().all(taken)
+}
+
+/// `arn:aws:sns:us-east-1:111122223333:notices`. A FIFO topic's name has a dot; no chat and no e-mail can subscribe to it.
+fn is_topic(arn: &str) -> bool {
+    let parts: Vec<&str> = arn.split(':').collect();
+    let ["arn", _, "sns", region, account, name] = parts[..] else {
+        return false;
+    };
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    !region.is_empty()
+        && account.len() == 12
+        && account.chars().all(|c| c.is_ascii_digit())
+        && !name.is_empty()
+        && name.chars().all(is_name)
 }
 
 /// The policy that serves now. A warm process asks the store only whether it has changed, and a policy that is not valid

@@ -35,6 +35,7 @@
 //! | [`deployment`] | the environment, made into what the engine works with; the cached policy |
 //! | [`report`] | plans, incidents and rollbacks as text |
 //! | [`metrics`] | what one invocation did, as CloudWatch counts it |
+//! | [`notice`] | what a person is told of a finding, for chat and e-mail |
 //!
 //! Two binaries stand on this: `portcullis`, the command line, and `portcullis-lambda`, packaged as `bootstrap`.
 //!
@@ -47,7 +48,7 @@
 //! # Invariants
 //!
 //! - **The core is pure.** `finding`, `enrichment`, `classification`, `policy`, `settings`, `measures`, `statements`, `decision`,
-//!   `plan`, `drift`, `sweep`, `replay`, `rollback`, `suppression`, `report` and `metrics` do no IO, read no clock and no environment, and know
+//!   `plan`, `drift`, `sweep`, `replay`, `rollback`, `suppression`, `report`, `notice` and `metrics` do no IO, read no clock and no environment, and know
 //!   nothing of AWS's SDK. `now` is an argument. A test reads their source for it.
 //! - **No write before its evidence.** [`engine`] is the only caller of [`aws::write`], and has stored the record by then.
 //! - **Unreadable is not absent.** [`settings::Setting`] has three cases, and a measure that needs a setting which could not
@@ -84,6 +85,7 @@ pub mod finding;
 pub mod guard;
 pub mod measures;
 pub mod metrics;
+pub mod notice;
 pub mod plan;
 pub mod policy;
 pub mod record;

@@ -177,6 +177,15 @@ fn advice(operation: &str, meaning: &Meaning, message: &Option<String>) -> &'sta
         Meaning::Denied if says("guardduty:") || says("macie2:") => {
             "; check the role's permissions and control policies that hit it"
         }
+        _ if operation == "Publish" && says("KMS") => {
+            "; the function's role needs kms:GenerateDataKey and kms:Decrypt on the topic's key (parameter NoticeKeyArn)"
+        }
+        Meaning::Denied if operation == "Publish" => {
+            "; check sns:Publish in the function's role and the topic's policy"
+        }
+        Meaning::Other if operation == "Publish" => {
+            "; PORTCULLIS_TOPIC_ARN must be a topic that is there, and is not FIFO"
+        }
         Meaning::Denied | Meaning::Other if operation == "ArchiveFindings" => {
             "; only the GuardDuty administrator can archive, and members cannot: do it in the administrator's account"
         }

@@ -14,6 +14,7 @@ mod quick;
 mod region;
 mod session;
 mod settings;
+pub mod sns;
 mod xml;
 
 use std::collections::HashMap;

@@ -250,7 +250,7 @@ words! {
         /// For every finding that the rule decides.
         #[default]
         Always = "always",
-        /// Only where something was changed.
+        /// Only where something was changed, or could not be.
         Changes = "changes",
         /// Never; the record is still written.
         Never = "never",

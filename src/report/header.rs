@@ -102,7 +102,7 @@ pub(super) fn bucket_arn(finding: &Finding, target: &Target) -> String {
 }
 
 /// `8.0 high`, with GuardDuty's bounds.
-pub(super) fn severity(value: f64) -> String {
+pub(crate) fn severity(value: f64) -> String {
     let word = match value {
         value if value >= 9.0 => "critical",
         value if value >= 7.0 => "high",

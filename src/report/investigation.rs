@@ -49,6 +49,17 @@ pub fn investigation(
     }
 }
 
+/// The summary for those who may not see everything: without the key of an object, which can tell what is in it.
+pub fn brief(finding: &Finding, target: &Target, classification: &Classification) -> String {
+    let mut nameless = target.clone();
+    if let Target::Bucket(bucket) = &mut nameless
+        && bucket.objects.len() == 1
+    {
+        bucket.objects.clear();
+    }
+    summary(finding, &nameless, classification)
+}
+
 fn summary(finding: &Finding, target: &Target, classification: &Classification) -> String {
     let place = match target {
         Target::Bucket(bucket) => format!("bucket {}", shown(&bucket.name, LINE)),

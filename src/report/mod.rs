@@ -20,8 +20,9 @@ mod xml;
 use anstyle::{AnsiColor, Color, Effects};
 
 pub use changes::{changes, follow_ups};
+pub(crate) use header::severity;
 pub use incident::{Account, Explanation, account, explanation};
-pub use investigation::{Investigation, investigation};
+pub use investigation::{Investigation, brief, investigation};
 pub use plan::{Planned, plan};
 pub use push::{Proposal, Records, Serving, proposal};
 pub use rollback::{Undo, undo};

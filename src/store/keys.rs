@@ -19,6 +19,8 @@ pub const ACTIVITY: &str = "activity/";
 pub const STANDING: &str = "standing/";
 /// The prefix of the marks of those that have ended.
 pub const ENDED: &str = "ended/";
+/// The prefix of the marks of notices that were sent.
+pub const NOTICES: &str = "notices/";
 /// The prefix of all releases.
 pub const RELEASES: &str = "releases/";
 
@@ -106,6 +108,11 @@ pub fn policy_note_key(at: Timestamp, digest: &str) -> String {
 fn policy_version(at: Timestamp, digest: &str) -> String {
     let short: String = digest.chars().take(SHORT_DIGEST).collect();
     format!("{POLICIES}{}-{short}", at.strftime("%Y%m%dT%H%M%SZ"))
+}
+
+/// The key of the mark that a notice was sent: `notices/<digest>.json`. `digest` is of our own making.
+pub fn notice_key(digest: &str) -> Result<String, KeyError> {
+    Ok(format!("{NOTICES}{}.json", part("notice", digest)?))
 }
 
 /// Refuses a key that could leave a folder, hide in it, or be read in two ways.

@@ -252,12 +252,12 @@ async fn the_function_contains_a_members_bucket() {
         ("PORTCULLIS_EXTERNAL_ID", "some:other"),
     ];
     let finding = event(MEMBER, &bucket);
-    let function = Function::start_with(&organization.endpoint, &store, "enforce", &variables);
+    let function = Function::start(&organization.endpoint, &store, "enforce", &variables);
     let withheld = function.invoke(&finding).response()["records"][0].clone();
     assert_eq!(withheld["outcome"], "withheld", "{withheld:#}");
 
     variables[4].1 = EXTERNAL_ID;
-    let function = Function::start_with(&organization.endpoint, &store, "enforce", &variables);
+    let function = Function::start(&organization.endpoint, &store, "enforce", &variables);
     let contained = function.invoke(&finding).response()["records"][0].clone();
     assert_eq!(contained["outcome"], "contained", "{contained:#}");
     assert_eq!(
@@ -273,7 +273,7 @@ async fn the_function_contains_a_members_bucket() {
 async fn a_finding_that_arrives_twice_is_handled_once() {
     let proxy = Proxy::start(&endpoint("ministack"), |_| Verdict::Pass);
     let world = lambda::World::new("twice", "enforce").await;
-    let function = || Function::start_with(&proxy.url, &world.store, "enforce", &[]);
+    let function = || Function::start(&proxy.url, &world.store, "enforce", &[]);
     let mut administrators = world.event();
     administrators["account"] = "999988887777".into();
     administrators["id"] = "0f6a2f4e-0000-4000-8000-000000000002".into();

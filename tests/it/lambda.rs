@@ -151,7 +151,7 @@ async fn an_invalid_policy_never_takes_effect_and_the_last_valid_one_serves() {
 
     // A function that has seen no valid policy has the built-in one, which only observes.
     let fresh = World {
-        function: Function::start(&world.endpoint, &world.store, "enforce"),
+        function: Function::start(&world.endpoint, &world.store, "enforce", &[]),
         ..world
     };
     let answer = fresh.function.invoke(&fresh.event());
@@ -241,6 +241,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new(name: &str, mode: &str) -> Self {
+        Self::with(name, mode, &[]).await
+    }
+
+    /// With more variables in the function's environment.
+    pub(crate) async fn with(name: &str, mode: &str, variables: &[(&str, &str)]) -> Self {
         let endpoint = endpoint("ministack");
         let client = client(&endpoint);
         let bucket = unique_name(&format!("portcullis-{name}"));
@@ -251,11 +256,16 @@ impl World {
         client.create_bucket().bucket(&store).send().await.unwrap();
         put_policy(&endpoint, &store, POLICY).await;
         Self {
-            function: Function::start(&endpoint, &store, mode),
+            function: Function::start(&endpoint, &store, mode, variables),
             endpoint,
             bucket,
             store,
         }
+    }
+
+    /// Another function of the same store, which has seen no policy yet.
+    pub(crate) fn restart(&self, mode: &str, variables: &[(&str, &str)]) -> Function {
+        Function::start(&self.endpoint, &self.store, mode, variables)
     }
 
     pub(crate) async fn put_policy(&self, text: &str) {
@@ -327,12 +337,7 @@ impl Answer {
 }
 
 impl Function {
-    pub(crate) fn start(endpoint: &str, store: &str, mode: &str) -> Self {
-        Self::start_with(endpoint, store, mode, &[])
-    }
-
-    /// Starts it with these variables besides, or instead.
-    pub(crate) fn start_with(
+    pub(crate) fn start(
         endpoint: &str,
         store: &str,
         mode: &str,

@@ -104,7 +104,7 @@ async fn every_invocation_has_one_line_of_metrics_and_a_decision_for_each_event(
 async fn guards_and_an_invalid_policy_are_told() {
     let world = World::new("lambda-guards", "enforce").await;
     world.put_policy("version: 1\nmode: enforce\n").await;
-    let function = Function::start(&world.endpoint, &world.store, "enforce");
+    let function = Function::start(&world.endpoint, &world.store, "enforce", &[]);
     function.invoke(&world.event());
     let (metrics, decision) = said(&function);
     assert_eq!(metrics["PolicyInvalid"], 1, "the built-in policy serves");

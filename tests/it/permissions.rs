@@ -165,7 +165,9 @@ fn role() -> String {
             Some("HasMemberRole") => "`MemberRoleName`",
             Some("HasKmsKey") => "`KmsKeyArn`",
             Some("Traced") => "`Tracing=Active`",
-            Some(other) => other,
+            Some("HasNoticeKey") => "`NoticeKeyArn`",
+            Some("HasSuccessDestination") => "`SuccessDestinationArn`",
+            Some(other) => panic!("what is {other} to a reader?"),
         };
         let actions = coded(actions.iter().map(String::as_str));
         writeln!(text, "| {sid} | {effect} | {when} | {actions} |").unwrap();

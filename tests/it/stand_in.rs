@@ -342,8 +342,8 @@ fn serve(mut client: TcpStream, upstream: &str, judge: &dyn Fn(&str) -> Verdict,
 fn refusal(request: &str, status: u16, code: &str) -> Vec<u8> {
     let error =
         format!("<Error><Code>{code}</Code><Message>refused by the test's proxy</Message></Error>");
-    // s3control wraps what S3 does not.
-    let body = match request.contains(" /v20180820/") {
+    // s3control and SNS wrap what S3 does not.
+    let body = match request.contains(" /v20180820/") || request == "POST /" {
         true => format!("<ErrorResponse>{error}</ErrorResponse>"),
         false => error,
     };

@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use portcullis::aws::{guardduty, macie, organizations};
+use portcullis::aws::{guardduty, macie, organizations, sns};
 use portcullis::measures::Measure;
 use portcullis::settings::SettingKind;
-use portcullis::store::{ACTIVITY, ENDED, LEASES, RECORDS, RELEASES, STANDING};
+use portcullis::store::{ACTIVITY, ENDED, LEASES, NOTICES, RECORDS, RELEASES, STANDING};
 
 use crate::template::{Statement, statements, template};
 
 /// What is pure: no IO, no clock, no environment.
-const CORE: [&str; 18] = [
+const CORE: [&str; 19] = [
     "src/classification",
     "src/decision",
     "src/drift.rs",
@@ -20,6 +20,7 @@ const CORE: [&str; 18] = [
     "src/guard.rs",
     "src/measures",
     "src/metrics.rs",
+    "src/notice",
     "src/plan.rs",
     "src/policy",
     "src/record.rs",
@@ -300,6 +301,15 @@ fn actions(parts: &[&[&str]]) -> BTreeSet<String> {
     parts.concat().into_iter().map(str::to_owned).collect()
 }
 
+/// Notices go to just the topic.
+#[test]
+fn the_template_lets_the_function_send_notices() {
+    let statements = statements(&template());
+    let sends = statements.iter().find(|s| s.sid == "SendNotices").unwrap();
+    assert_eq!(sends.actions, actions(&[&sns::WRITES]));
+    assert!(sends.text.contains("NoticeTopic"), "{}", sends.text);
+}
+
 /// A prefix without its permission would fail every containment, for no evidence means no writes.
 #[test]
 fn the_template_lets_the_function_keep_all_that_it_keeps() {
@@ -311,7 +321,9 @@ fn the_template_lets_the_function_keep_all_that_it_keeps() {
         .lines()
         .filter_map(|line| line.split_once("${Store.Arn}/")?.1.strip_suffix('*'))
         .collect();
-    let kept = [ACTIVITY, ENDED, LEASES, RECORDS, RELEASES, STANDING];
+    let kept = [
+        ACTIVITY, ENDED, LEASES, NOTICES, RECORDS, RELEASES, STANDING,
+    ];
     assert_eq!(granted, BTreeSet::from(kept));
 }
 

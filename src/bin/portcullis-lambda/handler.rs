@@ -18,6 +18,7 @@ use portcullis::deployment::{Options, PolicySource};
 use portcullis::engine::{Engine, EngineError, Report, RollbackRequest, Summary};
 use portcullis::finding::{Event, EventError, Finding, Request, read};
 use portcullis::metrics::{Invocation, Origin, Tally};
+use portcullis::notice::{self, Notice};
 use portcullis::policy::{Mode, Policy};
 use portcullis::record::Outcome;
 use portcullis::store::Store;
@@ -26,6 +27,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::logs::{self, Line};
+use crate::notices::{self, Noticed};
 
 /// What is kept of an invocation's time for answering.
 const MARGIN: SignedDuration = SignedDuration::from_secs(3);
@@ -54,6 +56,15 @@ pub(crate) struct Response {
     ignored: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sweep: Option<Sweep>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notices: Vec<Noticed>,
+}
+
+/// What was done about one finding, and by which policy.
+struct Work {
+    finding: Finding,
+    policy: Arc<Policy>,
+    reports: Vec<Report>,
 }
 
 /// What became of an event.
@@ -61,9 +72,15 @@ enum Done {
     /// It is none of ours, and why.
     Ignored(String),
     /// Each of its targets has been worked on.
-    Settled(Vec<Report>),
+    Settled(Box<Work>),
     /// What stands was looked after.
     Swept(Sweep),
+}
+
+impl Done {
+    fn settled(work: Work) -> Self {
+        Self::Settled(Box::new(work))
+    }
 }
 
 /// Why an invocation failed.
@@ -119,7 +136,8 @@ impl Function {
             mode: self.options.mode,
             received_at: Timestamp::now(),
         };
-        let deadline = deadline(event.context.deadline);
+        let ends = ends(event.context.deadline);
+        let deadline = ends.saturating_sub(MARGIN).unwrap_or(ends);
         let events = read(event.payload.get().as_bytes());
         let mut tally = Tally::of(invocation);
         let mut response = Response {
@@ -127,8 +145,10 @@ impl Function {
             records: Vec::new(),
             ignored: Vec::new(),
             sweep: None,
+            notices: Vec::new(),
         };
         let mut failures: Vec<Failure> = Vec::new();
+        let mut notices: Vec<Notice> = Vec::new();
         for event in events {
             let line = Line::of(&event);
             let origin = match &event {
@@ -140,26 +160,39 @@ impl Function {
                     Ok(Done::Ignored(nothing_named(&finding)))
                 }
                 Ok(Event::Finding(finding)) => {
-                    self.respond(&finding, deadline).await.map(Done::Settled)
+                    let done = self.respond(&finding, deadline).await;
+                    let failed = |failure: &Failure| {
+                        let (id, why) = (invocation.request_id, &failure.message);
+                        notice::failure(Some(&finding), id, why)
+                    };
+                    notices.extend(done.as_ref().err().map(failed));
+                    done.map(Done::settled)
                 }
                 Ok(Event::Ignored(ignored)) => Ok(Done::Ignored(ignored.what)),
                 Ok(Event::Request(Request::Sweep)) => self.sweep(deadline).await.map(Done::Swept),
+                // Whoever asks by hand is told by the answer that a request could not be begun.
                 Ok(Event::Request(Request::Apply { record, by })) => {
                     let by = operator(by.as_deref(), invocation.request_id);
                     let done = self.operate(&record, true, &by, deadline).await;
-                    done.map(Done::Settled)
+                    done.map(Done::settled)
                 }
                 Ok(Event::Request(Request::Rollback { record, by })) => {
                     let by = operator(by.as_deref(), invocation.request_id);
                     let done = self.operate(&record, false, &by, deadline).await;
-                    done.map(Done::Settled)
+                    done.map(Done::settled)
                 }
-                Err(error) => Err(unreadable(&error)),
+                Err(error) => {
+                    let failure = unreadable(&error);
+                    let (id, why) = (invocation.request_id, &failure.message);
+                    notices.push(notice::failure(None, id, why));
+                    Err(failure)
+                }
             };
             match done {
-                Ok(Done::Settled(reports)) => {
-                    tally.settled(origin, &reports);
-                    for report in reports {
+                Ok(Done::Settled(work)) => {
+                    notices.extend(notices::of(&work.finding, &work.policy, &work.reports));
+                    tally.settled(origin, &work.reports);
+                    for report in work.reports {
                         Line::settled(&report, invocation.received_at)
                             .write(report.summary.outcome, &invocation);
                         failures.extend(report.fails_the_invocation().then(|| unsettled(&report)));
@@ -184,6 +217,14 @@ impl Function {
                 }
             }
         }
+        if let Some(topic) = &self.options.topic {
+            response.notices =
+                notices::send(&self.config, &self.store, topic, &notices, ends).await;
+        }
+        tally.notices_failed = self.options.topic.is_some().then(|| {
+            let unsent = response.notices.iter().filter_map(Noticed::unsent);
+            unsent.count() as u64
+        });
         tally.policy_invalid = self.policy.is_invalid().await;
         logs::metrics(&tally.document(Timestamp::now()));
         match failures.is_empty() {
@@ -193,6 +234,7 @@ impl Function {
                 message: failures
                     .into_iter()
                     .map(|failure| failure.message)
+                    .chain(response.notices.iter().filter_map(Noticed::unsent))
                     .collect::<Vec<_>>()
                     .join("\n"),
             }),
@@ -201,11 +243,12 @@ impl Function {
 
     /// A warm function begins with the policy that it has, and asks beside the first calls whether that still serves. If it
     /// does not, nothing has been written yet, and the work is done over with the one that does.
-    async fn respond(
-        &self,
-        finding: &Finding,
-        deadline: Timestamp,
-    ) -> Result<Vec<Report>, Failure> {
+    async fn respond(&self, finding: &Finding, deadline: Timestamp) -> Result<Work, Failure> {
+        let work = |policy: Arc<Policy>, reports| Work {
+            finding: finding.clone(),
+            policy,
+            reports,
+        };
         if let Some((policy, at)) = self.policy.last().await {
             let is_fresh = Timestamp::now().duration_since(at) < FRESH;
             let stands: BoxFuture<'_, bool> = match is_fresh {
@@ -221,11 +264,12 @@ impl Function {
                 .iter()
                 .any(|report| matches!(report.error, Some(EngineError::PolicyReplaced)))
             {
-                return Ok(reports);
+                return Ok(work(policy.clone(), reports));
             }
         }
         let policy = self.serving().await?;
-        Ok(self.engine(&policy, None, deadline).respond(finding).await)
+        let reports = self.engine(&policy, None, deadline).respond(finding).await;
+        Ok(work(policy, reports))
     }
 
     async fn still_serves(&self, policy: Arc<Policy>) -> bool {
@@ -251,7 +295,7 @@ impl Function {
         apply: bool,
         operator: &str,
         deadline: Timestamp,
-    ) -> Result<Vec<Report>, Failure> {
+    ) -> Result<Work, Failure> {
         let refuse = |kind, message: String| Err(Failure { kind, message });
         if self.options.mode == Mode::Observe {
             let message = "this deployment is in observe mode and may not change a bucket; deploy it with Mode=enforce, or use the command line".to_owned();
@@ -264,20 +308,24 @@ impl Function {
             message: error.to_string(),
         })?;
         let engine = self.engine(&policy, Some(operator), deadline);
-        if apply {
+        let reports = if apply {
             let finding = Finding {
-                targets: vec![record.target],
-                ..record.finding
+                targets: vec![record.target.clone()],
+                ..record.finding.clone()
             };
-            return Ok(engine.respond(&finding).await);
-        }
-        let rolled_back = engine.rollback(&record, &RollbackRequest::default()).await;
-        rolled_back
-            .map(|report| vec![report])
-            .map_err(|error| Failure {
+            engine.respond(&finding).await
+        } else {
+            let rolled_back = engine.rollback(&record, &RollbackRequest::default()).await;
+            vec![rolled_back.map_err(|error| Failure {
                 kind: "RollbackFailed",
                 message: error.to_string(),
-            })
+            })?]
+        };
+        Ok(Work {
+            finding: record.finding,
+            policy: policy.clone(),
+            reports,
+        })
     }
 
     fn engine<'a>(
@@ -360,10 +408,10 @@ fn unsettled(report: &Report) -> Failure {
     }
 }
 
-fn deadline(milliseconds: u64) -> Timestamp {
+/// When Lambda ends the invocation.
+fn ends(milliseconds: u64) -> Timestamp {
     let system = UNIX_EPOCH
         .checked_add(Duration::from_millis(milliseconds))
         .unwrap_or_else(SystemTime::now);
-    let deadline = Timestamp::try_from(system).unwrap_or_else(|_| Timestamp::now());
-    deadline.saturating_sub(MARGIN).unwrap_or(deadline)
+    Timestamp::try_from(system).unwrap_or_else(|_| Timestamp::now())
 }
