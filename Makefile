@@ -50,7 +50,7 @@ lint: $(TOOLS)/deploy.installed $(TOOLS)/checkov.installed ## Check the format, 
 	cargo clippy --locked --all-targets -- -D warnings
 	$(SAM) validate --lint --template template.yaml
 	$(DEPLOY_BIN)/cfn-lint template.yaml stacksets/*.yaml
-	$(TOOLS)/checkov/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
+	$(TOOLS)/checkov/bin/checkov --file template.yaml stacksets/*.yaml --framework cloudformation --compact --quiet --skip-download
 
 .PHONY: schema
 schema: ## Write the JSON Schema of the policy file to docs/
