@@ -89,6 +89,14 @@ pub enum EngineError {
     /// The store could not be read.
     #[error("nothing was changed: {0}")]
     Store(StoreError),
+    /// What the store holds under a key is not what belongs there.
+    #[error("nothing was changed: {key} in the store cannot be read: {why}; look at its versions")]
+    Unreadable {
+        /// The key.
+        key: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The target could not be observed.
     #[error("nothing was changed: {0}")]
     Observe(AwsError),
@@ -124,7 +132,7 @@ impl EngineError {
                 error.is_transient()
             }
             Self::Observe(_) | Self::PolicyReplaced | Self::Unstable => true,
-            Self::Key(_) | Self::NotAsShown | Self::Unleased => false,
+            Self::Key(_) | Self::Unreadable { .. } | Self::NotAsShown | Self::Unleased => false,
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::EngineError;
 use crate::record::{Record, VERSION, first_id};
-use crate::store::{self, ENDED, STANDING, Store, StoreError};
+use crate::store::{self, Created, ENDED, STANDING, Store, StoreError};
 
 /// A containment that may stand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ pub(super) struct Standing {
     version: u32,
     /// The first record of the delivery.
     pub(super) record: String,
+    /// When the delivery was decided on.
+    pub(super) at: Timestamp,
     /// The rule, for whoever reads the file.
     rule: String,
     /// When it is to end by itself.
@@ -35,37 +37,64 @@ struct Ended {
     why: String,
 }
 
-/// Marks that a containment may stand from now on. It goes with the evidence, before the first write.
+/// Marks that a containment may stand from now on. It goes with the evidence, before the first write. Where the mark of an
+/// earlier attempt has ended, it is a new one: `<id>-2` and so on.
 pub(super) async fn mark(store: &Store, record: &Record) -> Result<(), EngineError> {
-    let id = first_id(&record.id);
     let standing = Standing {
         version: VERSION,
-        record: id.to_owned(),
+        record: first_id(&record.id).to_owned(),
+        at: record.at,
         rule: record.decision.rule.clone(),
         expires: record.decision.expires,
         hold: record.decision.hold,
     };
-    create(store, &store::standing_key(id)?, &standing).await
+    let mut number = 1;
+    loop {
+        let id = numbered(&standing.record, number);
+        let created = create(store, &store::standing_key(&id)?, &standing).await?;
+        if created || !is_there(store, &store::ended_key(&id)?).await? {
+            return Ok(());
+        }
+        number += 1;
+    }
 }
 
-/// Marks that a containment has ended.
+/// Marks that the containment of a mark has ended.
 pub(super) async fn end(
+    store: &Store,
+    id: &str,
+    why: &str,
+    at: Timestamp,
+) -> Result<(), EngineError> {
+    let ended = Ended {
+        version: VERSION,
+        record: first_id(id).to_owned(),
+        at,
+        why: why.to_owned(),
+    };
+    let created = create(store, &store::ended_key(id)?, &ended).await;
+    created.map(drop)
+}
+
+/// The same for all marks of a record.
+pub(super) async fn end_all(
     store: &Store,
     record: &str,
     why: &str,
     at: Timestamp,
 ) -> Result<(), EngineError> {
-    let id = first_id(record);
-    let ended = Ended {
-        version: VERSION,
-        record: id.to_owned(),
-        at,
-        why: why.to_owned(),
-    };
-    create(store, &store::ended_key(id)?, &ended).await
+    let mut number = 1;
+    loop {
+        let id = numbered(first_id(record), number);
+        if !is_there(store, &store::standing_key(&id)?).await? {
+            return Ok(());
+        }
+        end(store, &id, why, at).await?;
+        number += 1;
+    }
 }
 
-/// The ids of the containments that may stand, oldest first.
+/// The ids of the marks of containments that may stand, oldest first.
 pub(super) async fn list(store: &Store) -> Result<Vec<String>, StoreError> {
     let (standing, ended) =
         futures_util::future::try_join(store.list(STANDING), store.list(ENDED)).await?;
@@ -81,19 +110,37 @@ pub(super) async fn list(store: &Store) -> Result<Vec<String>, StoreError> {
     Ok(ids)
 }
 
-/// The mark of a containment; none where it is gone, or is none of ours.
+/// A mark; none where there is none.
 pub(super) async fn load(store: &Store, id: &str) -> Result<Option<Standing>, EngineError> {
-    let object = store
-        .get(&store::standing_key(id)?)
-        .await
-        .map_err(EngineError::Store)?;
-    Ok(object.and_then(|object| serde_json::from_slice(&object.bytes).ok()))
+    let key = store::standing_key(id)?;
+    let object = store.get(&key).await.map_err(EngineError::Store)?;
+    object
+        .map(|object| {
+            serde_json::from_slice(&object.bytes).map_err(|error| EngineError::Unreadable {
+                key,
+                why: error.to_string(),
+            })
+        })
+        .transpose()
 }
 
-/// One mark says it all: one that is there already says the same.
-async fn create(store: &Store, key: &str, mark: &impl Serialize) -> Result<(), EngineError> {
+fn numbered(first: &str, number: u32) -> String {
+    match number {
+        1 => first.to_owned(),
+        _ => format!("{first}-{number}"),
+    }
+}
+
+async fn is_there(store: &Store, key: &str) -> Result<bool, EngineError> {
+    let object = store.get(key).await.map_err(EngineError::Store)?;
+    Ok(object.is_some())
+}
+
+/// Whether it was not there before. One mark says it all: one that is there already says the same.
+async fn create(store: &Store, key: &str, mark: &impl Serialize) -> Result<bool, EngineError> {
     let mut bytes = serde_json::to_vec_pretty(mark).unwrap_or_default();
     bytes.push(b'\n');
     let created = store.create(key, &bytes).await;
-    created.map(drop).map_err(EngineError::Evidence)
+    let created = created.map_err(EngineError::Evidence)?;
+    Ok(matches!(created, Created::Done { .. }))
 }

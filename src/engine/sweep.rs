@@ -2,8 +2,8 @@
 //! unfinished is named. Two sweeps at once meet at the lease of each target, and the second finds nothing to do.
 
 use futures_util::StreamExt;
-use jiff::SignedDuration;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use super::standing::{self, Standing};
 use super::{Engine, EngineError, Report, RollbackError, RollbackRequest, observe};
@@ -19,6 +19,9 @@ use crate::sweep::{Sweep, Swept, SweptState, ending};
 const AT_ONCE: usize = 4;
 /// A run is over after this, whatever became of it: no lease is longer.
 const LONGEST_RUN: SignedDuration = SignedDuration::from_hours(1);
+/// An event is delivered again for as long as a day by EventBridge, and then for six hours by Lambda: what failed may yet be
+/// done.
+const LAST_DELIVERY: SignedDuration = SignedDuration::from_hours(48);
 /// A sweep that cannot reach all begins this many containments further on the next hour, so that none is never reached.
 const STRIDE: u64 = 200;
 /// What must be left of the time to begin with another containment.
@@ -27,9 +30,12 @@ const RESERVE: SignedDuration = SignedDuration::from_secs(15);
 /// Why a rollback was made that nobody asked for.
 const EXPIRY: &str = "expiry";
 
-/// One containment that stands, with the records of all attempts at it.
+/// One containment that may stand, with the records of the attempts that have left something behind, or may have.
 struct Contained {
+    id: String,
     mark: Standing,
+    /// When the last attempt was made, whatever became of it.
+    last: Timestamp,
     attempts: Vec<(Record, Option<RunResult>)>,
 }
 
@@ -66,7 +72,7 @@ impl Engine<'_> {
         match self.look_after(id, acts).await {
             Ok(swept) => swept,
             Err(error) => Some(Swept {
-                record: id.to_owned(),
+                record: first_id(id).to_owned(),
                 target: String::new(),
                 state: SweptState::Failed,
                 detail: vec![error.to_string()],
@@ -78,12 +84,12 @@ impl Engine<'_> {
     async fn look_after(&self, id: &str, acts: bool) -> Result<Option<Swept>, RollbackError> {
         let now = (self.clock)();
         let Some(contained) = self.contained(id).await? else {
-            if acts {
-                standing::end(self.store, id, "nothing was changed", now).await?;
-            }
             return Ok(None);
         };
         let Some((newest, result)) = contained.attempts.last() else {
+            if acts && now.duration_since(contained.last) > LAST_DELIVERY {
+                standing::end(self.store, id, "nothing was changed", now).await?;
+            }
             return Ok(None);
         };
         let swept = |state, detail| Swept {
@@ -171,7 +177,7 @@ impl Engine<'_> {
                 Outcome::RolledBack | Outcome::Partial | Outcome::Withheld
             ) && !report.fails_the_invocation()
         });
-        let id = &contained.mark.record;
+        let id = &contained.id;
         if done {
             let why = match detail.is_empty() {
                 true => "its time was up",
@@ -212,24 +218,27 @@ impl Engine<'_> {
         Ok(undone(plan, &now, &arn))
     }
 
-    /// The attempts at a containment that have left something behind, or may have; none where there are none.
+    /// What a mark stands for; none where there is no mark.
     async fn contained(&self, id: &str) -> Result<Option<Contained>, RollbackError> {
         let Some(mark) = standing::load(self.store, id).await? else {
             return Ok(None);
         };
-        let keys = self.store.list(&format!("{RECORDS}{id}")).await;
+        let first = mark.record.as_str();
+        let keys = self.store.list(&format!("{RECORDS}{first}")).await;
         let keys = keys.map_err(EngineError::Store)?;
+        let mut last = mark.at;
         let mut attempts = Vec::new();
         for key in &keys {
             let name = key
                 .strip_prefix(RECORDS)
                 .and_then(|key| key.strip_suffix(".json"));
             let Some(attempt) =
-                name.filter(|name| !name.ends_with(".result") && first_id(name) == id)
+                name.filter(|name| !name.ends_with(".result") && first_id(name) == first)
             else {
                 continue;
             };
             let record = Self::load(self.store, attempt).await?;
+            last = last.max(record.at);
             let result = self.result(attempt).await?;
             let left = match &result {
                 Some(result) => !matches!(result.outcome, Outcome::Planned | Outcome::Failed),
@@ -240,12 +249,23 @@ impl Engine<'_> {
             }
         }
         attempts.sort_by_key(|(record, _)| record.at);
-        Ok((!attempts.is_empty()).then_some(Contained { mark, attempts }))
+        Ok(Some(Contained {
+            id: id.to_owned(),
+            mark,
+            last,
+            attempts,
+        }))
     }
 
     async fn result(&self, id: &str) -> Result<Option<RunResult>, EngineError> {
         let key = store::result_key(id)?;
         let object = self.store.get(&key).await.map_err(EngineError::Store)?;
-        Ok(object.and_then(|object| serde_json::from_slice(&object.bytes).ok()))
+        let unreadable = |error: serde_json::Error| EngineError::Unreadable {
+            key: key.clone(),
+            why: error.to_string(),
+        };
+        object
+            .map(|object| serde_json::from_slice(&object.bytes).map_err(unreadable))
+            .transpose()
     }
 }

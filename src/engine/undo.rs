@@ -95,7 +95,7 @@ impl Engine<'_> {
         let report = self.undo(record, request, None).await?;
         if report.summary.outcome == Outcome::RolledBack {
             let now = (self.clock)();
-            standing::end(self.store, &record.id, "a person rolled it back", now).await?;
+            standing::end_all(self.store, &record.id, "a person rolled it back", now).await?;
         }
         Ok(report)
     }

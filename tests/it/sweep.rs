@@ -52,6 +52,48 @@ async fn what_is_due_is_rolled_back_and_may_be_contained_again() {
     let finding = world.stolen(ACTOR, ADDRESS);
     let report = engine(&world, later).respond(&finding).await.remove(0);
     assert_eq!(report.summary.outcome, Outcome::Contained, "{report:?}");
+    // That containment has its time, too.
+    assert_eq!(self::sweep(&world, later, false).await.standing, 1);
+    let sweep = self::sweep(&world, much_later, true).await;
+    assert_eq!(states(&sweep), [SweptState::Expired], "{sweep:?}");
+    assert_eq!(policy(&world).await, before);
+    assert_eq!(self::sweep(&world, much_later, true).await.standing, 0);
+}
+
+/// A run that failed is delivered again, and one that has just begun has stored no record yet.
+#[tokio::test]
+async fn a_containment_that_may_yet_be_made_is_not_given_up() {
+    let world = contained("yet", "deny-actor", "    expires-after: 1h\n").await;
+    for file in world
+        .files()
+        .iter()
+        .filter(|file| file.starts_with("records/"))
+    {
+        std::fs::remove_file(world.root.join(file)).unwrap();
+    }
+    let found = sweep(&world, later, true).await;
+    assert_eq!((found.standing, states(&found)), (1, vec![]));
+    assert_eq!(sweep(&world, later, true).await.standing, 1);
+    sweep(&world, much_later, true).await;
+    assert_eq!(sweep(&world, later, true).await.standing, 0);
+}
+
+#[tokio::test]
+async fn a_mark_that_cannot_be_read_is_told() {
+    let world = contained("mark", "deny-actor", "    expires-after: 1h\n").await;
+    let mark = world
+        .files()
+        .into_iter()
+        .find(|file| file.starts_with("standing/"));
+    std::fs::write(world.root.join(mark.unwrap()), "{").unwrap();
+    for _ in 0..2 {
+        let found = sweep(&world, later, true).await;
+        assert_eq!(states(&found), [SweptState::Failed], "{found:?}");
+        assert!(
+            found.found[0].detail[0].contains("cannot be read"),
+            "{found:?}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -334,4 +376,8 @@ fn now() -> Timestamp {
 
 fn later() -> Timestamp {
     Timestamp::now() + SignedDuration::from_hours(2)
+}
+
+fn much_later() -> Timestamp {
+    Timestamp::now() + SignedDuration::from_hours(50)
 }
