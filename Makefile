@@ -70,7 +70,9 @@ deploy: build ## Deploy to the AWS account of your credentials; DEPLOY='...' add
 	$(SAM) deploy --stack-name portcullis --resolve-s3 --capabilities CAPABILITY_IAM $(DEPLOY)
 
 .PHONY: ci
-ci: lint test demo ## What .ci/run runs
+# The times of one round say nothing; that the measurement still runs does.
+ci: ROUNDS := 1
+ci: lint test demo bench ## What .ci/run runs
 
 .PHONY: clean
 clean: ## Remove what was built and written, but not the installed tools
@@ -105,6 +107,7 @@ $(TOOLS)/judge.installed: $(JUDGE)/requirements.txt $(JUDGE)/package.json $(JUDG
 	touch $@
 
 .PHONY: bench
+ROUNDS ?= 20
 bench: build $(TOOLS)/moto.installed ## Measure cold start, memory, size and round trips, beside programs that do less
 	PATH="$(DEPLOY_BIN):$$PATH" cargo lambda build --quiet --locked --release --example bench-empty --example bench-floor
-	$(PYTHON) benches/bench.py
+	$(PYTHON) benches/bench.py --rounds $(ROUNDS)

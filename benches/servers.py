@@ -32,6 +32,13 @@ ACL = f"""<AccessControlPolicy {NAMESPACE}><Owner><ID>6bc3f2fc</ID></Owner><Acce
 <Permission>FULL_CONTROL</Permission></Grant></AccessControlList></AccessControlPolicy>""".encode()
 
 
+# GuardDuty says that the account has no detector, and Macie that it is off. Neither keeps the function from containing.
+SERVICES = {
+    "GET /detector": (200, b'{"detectorIds":[]}', {}),
+    "POST /datasources/s3": (403, b'{"message":"Macie is not enabled"}', {"x-amzn-errortype": "AccessDeniedException"}),
+}
+
+
 @dataclass(frozen=True)
 class Request:
     method: str
@@ -119,7 +126,10 @@ class Listener:
 
 
 class FakeS3(Listener):
-    """One store bucket and one public bucket, over TLS. Knows what a containment needs and no more."""
+    """One store bucket and one public bucket, over TLS, and what GuardDuty and Macie say where they are off.
+
+    Knows what a containment needs and no more.
+    """
 
     def __init__(self, certificate: Path, policy: bytes) -> None:
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -156,8 +166,13 @@ class FakeS3(Listener):
         # SDKs say by it which operation they mean.
         query.pop("x-id", None)
         prefix = query.get("prefix", [""])[0]
+        service = SERVICES.get(f"{request.method} {request.path}")
         with self._lock:
-            if bucket == STORE and key:
+            if service:
+                what = request.path
+                status, body, headers = service
+                answer = Answer(status, body, {"content-type": "application/json", **headers})
+            elif bucket == STORE and key:
                 what = f"{bucket}/{key}"
                 answer = self._object(key, request)
             elif bucket == STORE and "list-type" in query:
