@@ -44,7 +44,7 @@ pub fn undone(plan: &Plan, now: &Settings, bucket_arn: &str) -> Vec<Undone> {
 fn missing(change: &Change, now: &Setting, bucket_arn: &str) -> Vec<String> {
     match change.setting {
         SettingKind::BucketPolicy => {
-            let policies = [&change.before, &change.after, now].map(policy);
+            let policies = [&change.before, &change.after, now].map(Setting::policy);
             of_policy(policies, bucket_arn)
         }
         SettingKind::AccessPointPolicies => of_access_points(change, now),
@@ -93,13 +93,11 @@ fn of_policy([before, after, now]: [Option<&PolicyDocument>; 3], arn: &str) -> V
 }
 
 fn of_access_points(change: &Change, now: &Setting) -> Vec<String> {
-    let points = |setting| match setting {
-        &Setting::Present(Document::AccessPointPolicies(ref points)) => Some(points),
-        _ => None,
-    };
-    let (Some(before), Some(after), Some(now)) =
-        (points(&change.before), points(&change.after), points(now))
-    else {
+    let (Some(before), Some(after), Some(now)) = (
+        change.before.access_points(),
+        change.after.access_points(),
+        now.access_points(),
+    ) else {
         return Vec::new();
     };
     let mut missing = Vec::new();
@@ -136,21 +134,10 @@ fn of_flags(left: &Setting, now: &Setting) -> Vec<String> {
 }
 
 fn of_acl(change: &Change, now: &Setting) -> Vec<String> {
-    let grants = |setting: &Setting| match setting {
-        Setting::Present(Document::Acl(acl)) => acl.grants.clone(),
-        _ => Vec::new(),
-    };
-    let (was, left, is) = (grants(&change.before), grants(&change.after), grants(now));
+    let (was, left, is) = (change.before.grants(), change.after.grants(), now.grants());
     let back = was
-        .into_iter()
+        .iter()
         .filter(|grant| !left.contains(grant) && is.contains(grant));
     back.map(|grant| format!("{} for {} is back", grant.permission, grant.grantee))
         .collect()
-}
-
-fn policy(setting: &Setting) -> Option<&PolicyDocument> {
-    match setting {
-        Setting::Present(Document::BucketPolicy(policy)) => Some(policy),
-        _ => None,
-    }
 }

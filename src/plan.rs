@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::settings::{Document, Setting, SettingKind, Settings};
+use crate::settings::{PolicyDocument, Setting, SettingKind, Settings};
 
 /// One setting, before and after.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,15 +24,17 @@ impl Change {
     /// Whether `seen` is as this change leaves the setting. Of access points only those count whose policy it changes and
     /// that are still there: others come and go while it is made.
     pub fn is_made(&self, seen: &Setting) -> bool {
-        match (&self.before, &self.after, seen) {
-            (
-                Setting::Present(Document::AccessPointPolicies(before)),
-                Setting::Present(Document::AccessPointPolicies(after)),
-                Setting::Present(Document::AccessPointPolicies(seen)),
-            ) => before.changed(after).all(|(name, after)| {
-                let seen = seen.0.get(name);
-                seen.is_none_or(|seen| seen.policy == after.policy)
-            }),
+        match (
+            self.before.access_points(),
+            self.after.access_points(),
+            seen.access_points(),
+        ) {
+            (Some(before), Some(after), Some(seen)) => {
+                before.changed(after).all(|(name, after)| {
+                    let seen = seen.0.get(name);
+                    seen.is_none_or(|seen| seen.policy == after.policy)
+                })
+            }
             _ => *seen == self.after,
         }
     }
@@ -74,10 +76,8 @@ impl Plan {
 
     /// Whether it writes a bucket policy that still admits everybody.
     pub fn leaves_the_policy_public(&self) -> bool {
-        self.changes.iter().any(|change| match &change.after {
-            Setting::Present(Document::BucketPolicy(policy)) => policy.is_public(),
-            _ => false,
-        })
+        let mut after = self.changes.iter().map(|change| change.after.policy());
+        after.any(|policy| policy.is_some_and(PolicyDocument::is_public))
     }
 
     /// Whether `other` changes nothing that this plan does not change to the same end. The evidence of this plan then

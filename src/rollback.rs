@@ -9,9 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Change, Plan};
-use crate::settings::{
-    AccessPoints, Document, PolicyDocument, Setting, SettingKind, Settings, Statement,
-};
+use crate::settings::{Document, PolicyDocument, Setting, SettingKind, Settings, Statement};
 use crate::statements::Deny;
 
 /// What a rollback would do.
@@ -125,9 +123,9 @@ fn undo(change: &Change, current: &Setting, bucket_arn: &str, forced: bool) -> U
 /// points which were not locked are nobody's business here.
 fn goal(change: &Change, current: &Setting) -> (Setting, Option<String>) {
     if let (Some(before), Some(after), Some(now)) = (
-        access_points(&change.before),
-        access_points(&change.after),
-        access_points(current),
+        change.before.access_points(),
+        change.after.access_points(),
+        current.access_points(),
     ) {
         let changed = before.changed(after).map(|(name, _)| name);
         let goal = now.with_policies(changed, before);
@@ -182,12 +180,8 @@ fn tags(setting: &Setting) -> BTreeMap<String, String> {
 }
 
 fn undo_bucket_policy(change: &Change, current: &Setting, bucket_arn: &str) -> Undo {
-    let policy = |setting| match setting {
-        &Setting::Present(Document::BucketPolicy(ref policy)) => Some(policy),
-        _ => None,
-    };
     let undone = undo_policy(
-        [&change.before, &change.after, current].map(policy),
+        [&change.before, &change.after, current].map(Setting::policy),
         bucket_arn,
         change.setting,
     );
@@ -204,9 +198,9 @@ fn undo_bucket_policy(change: &Change, current: &Setting, bucket_arn: &str) -> U
 /// Undoes the policies of the access points that were changed, each as a bucket policy is.
 fn undo_access_points(change: &Change, current: &Setting) -> Undo {
     let (Some(before), Some(after), Some(now)) = (
-        access_points(&change.before),
-        access_points(&change.after),
-        access_points(current),
+        change.before.access_points(),
+        change.after.access_points(),
+        current.access_points(),
     ) else {
         return Undo::Refuse("the record holds no access points".to_owned());
     };
@@ -235,13 +229,6 @@ fn undo_access_points(change: &Change, current: &Setting) -> Undo {
             Setting::Present(Document::AccessPointPolicies(result)),
             note,
         ),
-    }
-}
-
-fn access_points(setting: &Setting) -> Option<&AccessPoints> {
-    match setting {
-        Setting::Present(Document::AccessPointPolicies(points)) => Some(points),
-        _ => None,
     }
 }
 

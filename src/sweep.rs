@@ -75,13 +75,14 @@ impl Sweep {
 
     /// Whether a person has something to look at.
     pub fn needs_a_person(&self) -> bool {
-        let settled = |state| {
-            matches!(
-                state,
-                SweptState::Expired | SweptState::Held | SweptState::Gone
-            )
-        };
-        self.left > 0 || self.found.iter().any(|swept| !settled(swept.state))
+        self.left > 0 || self.found.iter().any(|swept| !swept.state.is_settled())
+    }
+}
+
+impl SweptState {
+    /// Whether nobody has to look at it.
+    pub fn is_settled(self) -> bool {
+        matches!(self, Self::Expired | Self::Held | Self::Gone)
     }
 }
 

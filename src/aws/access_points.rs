@@ -15,7 +15,7 @@ const GONE: &str = "NoSuchAccessPoint";
 /// Reads the access points that the bucket's own account has, with their policies. S3 shows those of other accounts to
 /// their owners alone.
 pub(super) async fn read(aws: &Aws, place: &Place) -> Result<Document, AwsError> {
-    let s3control = aws.s3control(place).await;
+    let s3control = aws.s3control(place);
     let request = s3control.list_access_points().account_id(&place.account);
     let mut pages = request.bucket(place.bucket()).into_paginator().send();
     let mut listed = Vec::new();
@@ -50,7 +50,7 @@ pub(super) async fn write(
     before: &AccessPoints,
     after: &AccessPoints,
 ) -> Result<(), AwsError> {
-    let s3control = aws.s3control(place).await;
+    let s3control = aws.s3control(place);
     let mut failed = None;
     for (name, point) in before.changed(after) {
         let written = match &point.policy {

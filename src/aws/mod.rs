@@ -162,7 +162,7 @@ impl Aws {
     }
 
     /// An S3 client for an account and Region.
-    pub async fn s3(&self, place: &Place) -> aws_sdk_s3::Client {
+    pub fn s3(&self, place: &Place) -> aws_sdk_s3::Client {
         once(&self.s3, place, || {
             let config = self.members.config(place);
             let builder = aws_sdk_s3::config::Builder::from(&config)
@@ -176,7 +176,7 @@ impl Aws {
     }
 
     /// An s3control client for an account and Region.
-    pub async fn s3control(&self, place: &Place) -> aws_sdk_s3control::Client {
+    pub fn s3control(&self, place: &Place) -> aws_sdk_s3control::Client {
         once(&self.s3control, place, || {
             let config = self.members.config(place);
             let mut builder = aws_sdk_s3control::config::Builder::from(&config)

@@ -17,7 +17,7 @@ pub async fn bucket_region(aws: &Aws, place: &Place, name: &str) -> Result<Strin
         message: Some("the answer names no Region".to_owned()),
         meaning: Meaning::Other,
     };
-    let answer = aws.s3(place).await.head_bucket().bucket(name).send().await;
+    let answer = aws.s3(place).head_bucket().bucket(name).send().await;
     match answer {
         Ok(answer) => answer
             .bucket_region()

@@ -101,11 +101,7 @@ pub async fn read(aws: &Aws, place: &Place, kind: SettingKind) -> Result<Setting
 pub async fn write(aws: &Aws, place: &Place, change: &Change) -> Result<(), AwsError> {
     match (change.setting, &change.after) {
         (SettingKind::BucketPolicy, Setting::Present(Document::BucketPolicy(policy))) => {
-            let request = aws
-                .s3(place)
-                .await
-                .put_bucket_policy()
-                .bucket(place.bucket());
+            let request = aws.s3(place).put_bucket_policy().bucket(place.bucket());
             let request = request
                 .set_expected_bucket_owner(place.owner())
                 .policy(policy.text());
@@ -116,11 +112,7 @@ pub async fn write(aws: &Aws, place: &Place, change: &Change) -> Result<(), AwsE
                 .map_err(|error| AwsError::new("PutBucketPolicy", &place.name(), &error))
         }
         (SettingKind::BucketPolicy, Setting::Absent) => {
-            let request = aws
-                .s3(place)
-                .await
-                .delete_bucket_policy()
-                .bucket(place.bucket());
+            let request = aws.s3(place).delete_bucket_policy().bucket(place.bucket());
             let request = request.set_expected_bucket_owner(place.owner());
             let answer = request.send().await;
             answer
@@ -148,7 +140,6 @@ pub async fn write(aws: &Aws, place: &Place, change: &Change) -> Result<(), AwsE
                 .build();
             let request = aws
                 .s3(place)
-                .await
                 .put_public_access_block()
                 .bucket(place.bucket());
             let request = request
@@ -163,7 +154,6 @@ pub async fn write(aws: &Aws, place: &Place, change: &Change) -> Result<(), AwsE
         (SettingKind::PublicAccessBlock, Setting::Absent) => {
             let request = aws
                 .s3(place)
-                .await
                 .delete_public_access_block()
                 .bucket(place.bucket());
             let answer = request.expected_bucket_owner(&place.account).send().await;
@@ -183,7 +173,6 @@ pub async fn write(aws: &Aws, place: &Place, change: &Change) -> Result<(), AwsE
                 .build();
             let request = aws
                 .s3control(place)
-                .await
                 .put_public_access_block()
                 .account_id(&place.account);
             let answer = request
@@ -197,7 +186,6 @@ pub async fn write(aws: &Aws, place: &Place, change: &Change) -> Result<(), AwsE
         (SettingKind::AccountPublicAccessBlock, Setting::Absent) => {
             let answer = aws
                 .s3control(place)
-                .await
                 .delete_public_access_block()
                 .account_id(&place.account)
                 .send()
@@ -210,7 +198,7 @@ pub async fn write(aws: &Aws, place: &Place, change: &Change) -> Result<(), AwsE
             write_tags(aws, place, tags).await
         }
         (SettingKind::Tags, Setting::Absent) => {
-            let request = aws.s3(place).await.delete_bucket_tagging();
+            let request = aws.s3(place).delete_bucket_tagging();
             let request = request.bucket(place.bucket());
             let answer = request.expected_bucket_owner(&place.account).send().await;
             answer
@@ -222,11 +210,7 @@ pub async fn write(aws: &Aws, place: &Place, change: &Change) -> Result<(), AwsE
 }
 
 async fn read_policy(aws: &Aws, place: &Place) -> Result<Document, AwsError> {
-    let request = aws
-        .s3(place)
-        .await
-        .get_bucket_policy()
-        .bucket(place.bucket());
+    let request = aws.s3(place).get_bucket_policy().bucket(place.bucket());
     let request = request.set_expected_bucket_owner(place.owner());
     let answer = request.send().await;
     let answer = answer.map_err(|error| AwsError::new("GetBucketPolicy", &place.name(), &error))?;
@@ -265,7 +249,7 @@ pub(super) fn not_writable(place: &Place, kind: SettingKind) -> AwsError {
 }
 
 async fn read_acl(aws: &Aws, place: &Place) -> Result<Document, AwsError> {
-    let request = aws.s3(place).await.get_bucket_acl().bucket(place.bucket());
+    let request = aws.s3(place).get_bucket_acl().bucket(place.bucket());
     let answer = request.expected_bucket_owner(&place.account).send().await;
     let answer = answer.map_err(|error| AwsError::new("GetBucketAcl", &place.name(), &error))?;
     let owner = answer
@@ -313,7 +297,7 @@ async fn write_acl(aws: &Aws, place: &Place, acl: &Acl) -> Result<(), AwsError> 
                 .build(),
         );
     }
-    let request = aws.s3(place).await.put_bucket_acl().bucket(place.bucket());
+    let request = aws.s3(place).put_bucket_acl().bucket(place.bucket());
     let request = request
         .expected_bucket_owner(&place.account)
         .access_control_policy(policy.build());
@@ -342,7 +326,6 @@ macro_rules! flags {
 async fn read_public_access_block(aws: &Aws, place: &Place) -> Result<Document, AwsError> {
     let request = aws
         .s3(place)
-        .await
         .get_public_access_block()
         .bucket(place.bucket());
     let answer = request.expected_bucket_owner(&place.account).send().await;
@@ -352,7 +335,7 @@ async fn read_public_access_block(aws: &Aws, place: &Place) -> Result<Document, 
 }
 
 async fn read_account_public_access_block(aws: &Aws, place: &Place) -> Result<Document, AwsError> {
-    let request = aws.s3control(place).await.get_public_access_block();
+    let request = aws.s3control(place).get_public_access_block();
     let answer = request.account_id(&place.account).send().await;
     let answer =
         answer.map_err(|error| AwsError::new("GetPublicAccessBlock", &place.name(), &error))?;
@@ -360,11 +343,7 @@ async fn read_account_public_access_block(aws: &Aws, place: &Place) -> Result<Do
 }
 
 async fn read_tags(aws: &Aws, place: &Place) -> Result<Document, AwsError> {
-    let request = aws
-        .s3(place)
-        .await
-        .get_bucket_tagging()
-        .bucket(place.bucket());
+    let request = aws.s3(place).get_bucket_tagging().bucket(place.bucket());
     let answer = request.expected_bucket_owner(&place.account).send().await;
     let answer =
         answer.map_err(|error| AwsError::new("GetBucketTagging", &place.name(), &error))?;
@@ -392,7 +371,7 @@ async fn write_tags(
         message: Some(error.to_string()),
         meaning: Meaning::Other,
     })?;
-    let request = aws.s3(place).await.put_bucket_tagging();
+    let request = aws.s3(place).put_bucket_tagging();
     let request = request.bucket(place.bucket()).tagging(tagging);
     let answer = request.expected_bucket_owner(&place.account).send().await;
     answer

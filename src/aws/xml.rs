@@ -22,7 +22,7 @@ pub(super) async fn read(
     place: &Place,
     kind: SettingKind,
 ) -> Result<Document, AwsError> {
-    let s3 = aws.s3(place).await;
+    let s3 = aws.s3(place);
     let kept = Kept::with_headers(&HEADERS);
     macro_rules! get {
         ($call:ident, $operation:literal) => {{
@@ -66,7 +66,7 @@ pub(super) async fn write(
     kind: SettingKind,
     setting: &Setting,
 ) -> Result<(), AwsError> {
-    let s3 = aws.s3(place).await;
+    let s3 = aws.s3(place);
     macro_rules! call {
         ($call:ident, $operation:literal) => {{
             let request = s3.$call().bucket(place.bucket());

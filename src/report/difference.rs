@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{LINE, Style, Symbol, padded, shown, widest, xml};
 use crate::settings::{
-    AccessPoint, AccessPoints, Acl, Document, Grant, PolicyDocument, PublicAccessBlock, Setting,
+    AccessPoint, AccessPoints, Document, Grant, PolicyDocument, PublicAccessBlock, Setting,
     SettingKind, Statement,
 };
 use crate::statements::{By, Deny, Test};
@@ -30,7 +30,7 @@ pub(super) fn difference(
     match kind {
         SettingKind::BucketPolicy => policies(statements(before), statements(after), bucket_arn),
         SettingKind::AccessPointPolicies => access_points(points(before), points(after)),
-        SettingKind::Acl => grants(acl(before), acl(after)),
+        SettingKind::Acl => grants(before.grants(), after.grants()),
         SettingKind::PublicAccessBlock | SettingKind::AccountPublicAccessBlock => {
             flags(before, after)
         }
@@ -432,25 +432,12 @@ fn tags(before: &Setting, after: &Setting) -> Vec<Line> {
 }
 
 fn statements(setting: &Setting) -> &[Statement] {
-    match setting {
-        Setting::Present(Document::BucketPolicy(policy)) => PolicyDocument::statements(policy),
-        _ => &[],
-    }
+    setting.policy().map_or(&[], PolicyDocument::statements)
 }
 
 fn points(setting: &Setting) -> &AccessPoints {
     static NONE: AccessPoints = AccessPoints(BTreeMap::new());
-    match setting {
-        Setting::Present(Document::AccessPointPolicies(points)) => points,
-        _ => &NONE,
-    }
-}
-
-fn acl(setting: &Setting) -> &[Grant] {
-    match setting {
-        Setting::Present(Document::Acl(Acl { grants, .. })) => grants,
-        _ => &[],
-    }
+    setting.access_points().unwrap_or(&NONE)
 }
 
 /// The first few items, and how many more there are.

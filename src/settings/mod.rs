@@ -105,6 +105,32 @@ pub enum Setting {
     },
 }
 
+impl Setting {
+    /// The policy; none where it is another setting, or there is none to see.
+    pub fn policy(&self) -> Option<&PolicyDocument> {
+        match self {
+            Self::Present(Document::BucketPolicy(policy)) => Some(policy),
+            _ => None,
+        }
+    }
+
+    /// The access points; none where it is another setting, or they cannot be seen.
+    pub fn access_points(&self) -> Option<&AccessPoints> {
+        match self {
+            Self::Present(Document::AccessPointPolicies(points)) => Some(points),
+            _ => None,
+        }
+    }
+
+    /// The grants of the ACL; none where it is another setting, or cannot be seen.
+    pub fn grants(&self) -> &[Grant] {
+        match self {
+            Self::Present(Document::Acl(acl)) => &acl.grants,
+            _ => &[],
+        }
+    }
+}
+
 /// A setting's document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

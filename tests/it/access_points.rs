@@ -4,13 +4,12 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_s3control::config::endpoint::{Endpoint, EndpointFuture, Params, ResolveEndpoint};
-use jiff::{SignedDuration, Timestamp};
 use portcullis::aws::{self, Aws, AwsOptions, Place};
 use portcullis::classification::Own;
 use portcullis::engine::{Engine, Report, RollbackRequest};
 use portcullis::finding::{Actor, Bucket, Event, Finding, Target, UserType, read};
 use portcullis::plan::{Change, Plan};
-use portcullis::policy::{self, Mode, Policy};
+use portcullis::policy::{self, Policy};
 use portcullis::record::Outcome;
 use portcullis::report::{self, Planned, Style};
 use portcullis::rollback::{Inverse, inverse};
@@ -24,6 +23,7 @@ use crate::proof::{Caller, callers, status};
 use crate::stand_in::{
     ACCOUNT, Proxy, Verdict, client, config, endpoint, seed_bucket, unique_name,
 };
+use crate::world::engine_of;
 
 const KIND: SettingKind = SettingKind::AccessPointPolicies;
 
@@ -429,18 +429,9 @@ impl World {
     }
 
     fn engine(&self) -> Engine<'_> {
-        let time = SignedDuration::from_secs(60);
         Engine {
-            aws: &self.aws,
-            store: &self.store,
-            policy: &self.policy,
-            stack_mode: Mode::Enforce,
-            own: &self.own,
             operator: Some("operator"),
-            confirmed: None,
-            policy_stands: None,
-            clock: Timestamp::now,
-            deadline: Timestamp::now().saturating_add(time).unwrap(),
+            ..engine_of(&self.aws, &self.store, &self.policy, &self.own)
         }
     }
 

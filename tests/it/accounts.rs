@@ -14,7 +14,7 @@ use portcullis::deployment::Options;
 use portcullis::engine::{Engine, Report, RollbackRequest};
 use portcullis::finding::{Bucket, Event, Finding, Target, read};
 use portcullis::guard::Guard;
-use portcullis::policy::{self, Mode, Policy};
+use portcullis::policy::{self, Policy};
 use portcullis::record::Outcome;
 use portcullis::store::{Folder, Store};
 use serde_json::Value;
@@ -24,7 +24,7 @@ use crate::stand_in::{
     ACCOUNT, Answer, Proxy, Verdict, client, client_of, config_of, endpoint, flags, policy_text,
     seed_bucket, stranger_gets, unique_name,
 };
-use crate::world::{guards, public_policy};
+use crate::world::{engine_of, guards, public_policy};
 
 const MEMBER: &str = "222222222222";
 const EXTERNAL_ID: &str = "q7Zk:portcullis/2026";
@@ -222,7 +222,7 @@ async fn the_member_role_reads_no_data_and_writes_nothing_in_observe_mode() {
         stranger_gets(&organization.endpoint, &bucket, "report.csv"),
         200
     );
-    let s3 = aws.s3(&place(&bucket)).await;
+    let s3 = aws.s3(&place(&bucket));
     let data = s3
         .get_object()
         .bucket(&bucket)
@@ -443,18 +443,7 @@ impl Organization {
     }
 
     fn engine<'a>(&'a self, aws: &'a Aws) -> Engine<'a> {
-        Engine {
-            aws,
-            store: &self.store,
-            policy: &self.policy,
-            stack_mode: Mode::Enforce,
-            own: &self.own,
-            operator: None,
-            confirmed: None,
-            policy_stands: None,
-            clock: Timestamp::now,
-            deadline: Timestamp::now() + SignedDuration::from_secs(30),
-        }
+        engine_of(aws, &self.store, &self.policy, &self.own)
     }
 
     async fn respond(&self, bucket: &str, aws: &Aws) -> Report {

@@ -3,18 +3,19 @@
 //! The stand-in knows no directory buckets and takes one for a bucket with an odd name: this shows that the policy comes and
 //! goes, and proves nothing about sessions.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use portcullis::aws::{Aws, AwsOptions};
 use portcullis::classification::Own;
 use portcullis::decision::wanted;
 use portcullis::engine::{Engine, RollbackRequest};
 use portcullis::finding::{Bucket, Event, Finding, Target, read};
-use portcullis::policy::{self, Mode, Policy};
+use portcullis::policy::{self, Policy};
 use portcullis::record::Outcome;
 use portcullis::settings::SettingKind;
 use portcullis::store::{Folder, Store};
 
 use crate::stand_in::{ACCOUNT, Proxy, Verdict, client, config, endpoint, unique_name};
+use crate::world::engine_of;
 
 #[test]
 fn nothing_but_the_policy_is_read() {
@@ -63,18 +64,9 @@ async fn a_session_is_denied_and_the_policy_comes_back() {
         account: Some(ACCOUNT.to_owned()),
     };
     let policy = policy_of("deny-actor, block-public-access");
-    let time = SignedDuration::from_secs(60);
     let engine = Engine {
-        aws: &aws,
-        store: &store,
-        policy: &policy,
-        stack_mode: Mode::Enforce,
-        own: &own,
         operator: Some("operator"),
-        confirmed: None,
-        policy_stands: None,
-        clock: Timestamp::now,
-        deadline: Timestamp::now().saturating_add(time).unwrap(),
+        ..engine_of(&aws, &store, &policy, &own)
     };
     let report = engine.respond(&finding(&bucket)).await.remove(0);
     assert_eq!(

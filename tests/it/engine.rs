@@ -19,7 +19,7 @@ use crate::stand_in::{
     ACCOUNT, Verdict, client, config, delete_bucket, endpoint, flags, policy_text, seed_bucket,
     stranger_gets, unique_name,
 };
-use crate::world::{POLICY, World, guards, public_policy};
+use crate::world::{POLICY, World, engine_of, guards, public_policy};
 
 #[tokio::test]
 async fn a_public_bucket_is_contained_and_every_byte_comes_back() {
@@ -785,20 +785,7 @@ async fn a_policy_that_the_account_keeps_from_being_public_is_not_written() {
     let policy = policy::load("policy.yaml", POLICY, jiff::civil::date(2026, 3, 1))
         .policy
         .unwrap();
-    let engine = Engine {
-        aws: &aws,
-        store: &store,
-        policy: &policy,
-        stack_mode: Mode::Enforce,
-        own: &own,
-        operator: None,
-        confirmed: None,
-        policy_stands: None,
-        clock: Timestamp::now,
-        deadline: Timestamp::now()
-            .saturating_add(SignedDuration::from_secs(30))
-            .unwrap(),
-    };
+    let engine = engine_of(&aws, &store, &policy, &own);
     let report = engine.respond(&finding).await.remove(0);
     assert_eq!(report.summary.outcome, Outcome::Withheld, "{report:?}");
     assert_eq!(guards(&report), [Guard::PublicPolicyRefused; 2]);
@@ -830,20 +817,7 @@ async fn an_account_is_closed_and_opened_again() {
     let policy = policy::load("policy.yaml", &text, jiff::civil::date(2026, 3, 1))
         .policy
         .unwrap();
-    let engine = Engine {
-        aws: &aws,
-        store: &store,
-        policy: &policy,
-        stack_mode: Mode::Enforce,
-        own: &own,
-        operator: None,
-        confirmed: None,
-        policy_stands: None,
-        clock: Timestamp::now,
-        deadline: Timestamp::now()
-            .saturating_add(SignedDuration::from_secs(30))
-            .unwrap(),
-    };
+    let engine = engine_of(&aws, &store, &policy, &own);
     let Ok(Event::Finding(finding)) = read(include_bytes!(
         "../../events/account-block-public-access-disabled.json"
     ))

@@ -15,12 +15,11 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Credentials;
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
-use jiff::{SignedDuration, Timestamp};
 use portcullis::aws::{Aws, AwsOptions};
 use portcullis::classification::Own;
 use portcullis::engine::{Engine, RollbackRequest};
 use portcullis::finding::{Actor, Bucket, Event, Finding, Object, Target, UserType, read};
-use portcullis::policy::{self, Mode};
+use portcullis::policy;
 use portcullis::record::Outcome;
 use portcullis::store::{Folder, Store};
 use serde::Deserialize;
@@ -28,6 +27,7 @@ use serde::Deserialize;
 use crate::stand_in::{
     ACCOUNT, client, config, endpoint, policy_text, seed_bucket, send, stranger_gets, unique_name,
 };
+use crate::world::engine_of;
 
 const PARTNER: &str = "222222222222";
 /// What is added to a caller's name for requests by link, and how long ago those were signed.
@@ -354,20 +354,7 @@ impl Proof {
             let policy = loaded
                 .policy
                 .unwrap_or_else(|| panic!("{}", policy::render(&loaded.diagnostics, &text, false)));
-            let engine = Engine {
-                aws: &aws,
-                store: &store,
-                policy: &policy,
-                stack_mode: Mode::Enforce,
-                own: &own,
-                operator: None,
-                confirmed: None,
-                policy_stands: None,
-                clock: Timestamp::now,
-                deadline: Timestamp::now()
-                    .saturating_add(SignedDuration::from_secs(40))
-                    .unwrap(),
-            };
+            let engine = engine_of(&aws, &store, &policy, &own);
             let report = engine.respond(&self.finding()).await.remove(0);
             assert_eq!(
                 report.summary.outcome,

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use portcullis::aws::{self, Aws, AwsOptions, Place};
 use portcullis::classification::Own;
 use portcullis::decision::{Decision, Situation, decide};
@@ -24,6 +24,7 @@ use portcullis::settings::{
 use portcullis::store::{Folder, Store};
 
 use crate::stand_in::{ACCOUNT, client, config, endpoint, seed_bucket, unique_name};
+use crate::world::engine_of;
 
 const NS: &str = "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"";
 
@@ -699,18 +700,9 @@ impl World {
     }
 
     fn engine(&self) -> Engine<'_> {
-        let time = SignedDuration::from_secs(60);
         Engine {
-            aws: &self.aws,
-            store: &self.store,
-            policy: &self.policy,
-            stack_mode: Mode::Enforce,
-            own: &self.own,
             operator: Some("operator"),
-            confirmed: None,
-            policy_stands: None,
-            clock: Timestamp::now,
-            deadline: Timestamp::now().saturating_add(time).unwrap(),
+            ..engine_of(&self.aws, &self.store, &self.policy, &self.own)
         }
     }
 

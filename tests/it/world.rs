@@ -107,16 +107,10 @@ impl World {
         time: SignedDuration,
     ) -> Engine<'_> {
         Engine {
-            aws: &self.aws,
-            store: &self.store,
-            policy: &self.policy,
             stack_mode: self.stack_mode,
-            own: &self.own,
             operator,
-            confirmed: None,
-            policy_stands: None,
-            clock: Timestamp::now,
             deadline: Timestamp::now().saturating_add(time).unwrap(),
+            ..engine_of(&self.aws, &self.store, &self.policy, &self.own)
         }
     }
 
@@ -241,4 +235,25 @@ pub(crate) fn public_policy(bucket: &str) -> String {
         r#"{{"Sid":"Partner","Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::{ACCOUNT}:root"}},"Action":["s3:ListBucket"],"Resource":"arn:aws:s3:::{bucket}"}}"#
     );
     format!(r#"{{ "Version": "2012-10-17",  "Statement": [{world}, {partner}] }}"#)
+}
+
+/// An engine of an enforcing deployment, with a minute to work.
+pub(crate) fn engine_of<'a>(
+    aws: &'a Aws,
+    store: &'a Store,
+    policy: &'a Policy,
+    own: &'a Own,
+) -> Engine<'a> {
+    Engine {
+        aws,
+        store,
+        policy,
+        stack_mode: Mode::Enforce,
+        own,
+        operator: None,
+        confirmed: None,
+        policy_stands: None,
+        clock: Timestamp::now,
+        deadline: Timestamp::now() + SignedDuration::from_mins(1),
+    }
 }

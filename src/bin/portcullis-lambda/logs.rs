@@ -7,7 +7,7 @@ use portcullis::engine::Report;
 use portcullis::finding::{Event, EventError, Request};
 use portcullis::metrics::{Invocation, Took, milliseconds};
 use portcullis::record::Outcome;
-use portcullis::sweep::{Sweep, SweptState};
+use portcullis::sweep::Sweep;
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
@@ -163,9 +163,9 @@ pub(crate) fn sweep(sweep: &Sweep, request_id: &str) {
                 )
             };
         }
-        match swept.state {
-            SweptState::Expired | SweptState::Held | SweptState::Gone => line!(info),
-            _ => line!(error),
+        match swept.state.is_settled() {
+            true => line!(info),
+            false => line!(error),
         }
     }
     tracing::info!(
