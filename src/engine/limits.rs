@@ -1,74 +1,169 @@
-//! The blast radius: how many targets were contained in the last hour, counted in the store, so that it holds across
-//! invocations that run side by side.
+//! The blast radius: which targets were contained in the last hour, kept in one object of the store.
+//!
+//! Every run changes that object by compare-and-swap, before its first write: two that begin in the same instant cannot both
+//! take the last place.
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
-use futures_util::future::try_join;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 use super::EngineError;
 use crate::guard::Guard;
 use crate::measures::Stop;
-use crate::record::compact;
-use crate::store::{ACTIVITY, Store, StoreError, activity_key};
+use crate::record::VERSION;
+use crate::store::{ACTIVITY_KEY, Created, Replaced, Store, pause};
 
 const WINDOW: SignedDuration = SignedDuration::from_hours(1);
-/// The part of a mark's time that names its hour: `20260301T10`.
-const HOUR: usize = 11;
+/// Each lost race is another run's place, so that a run loses some, and not for long.
+const ATTEMPTS: u32 = 40;
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// Marks that a target is about to be contained. The mark goes with the evidence, before the first write: what is cut off
-/// after it counts.
-pub(super) async fn mark(
-    store: &Store,
-    target: &str,
-    run: &str,
-    now: Timestamp,
-) -> Result<(), EngineError> {
-    let key = activity_key(&compact(now), target)?;
-    let mark = format!("{{\"version\": 1, \"run\": \"{run}\"}}\n");
-    // A mark that is there already says the same.
-    store
-        .create(&key, mark.as_bytes())
-        .await
-        .map(drop)
-        .map_err(EngineError::Evidence)
+/// The last hour, as one invocation knows it. Its targets take their places one after the other, so that they do not race
+/// each other.
+#[derive(Debug)]
+pub(super) struct Hour<'a> {
+    store: &'a Store,
+    seen: Mutex<Option<Seen>>,
 }
 
-/// The reason to hold a target back, where others have used up the limit within the last hour. A target that is among them
-/// does not count twice: a retry must be able to finish what was begun.
-pub(super) async fn exceeded(
-    store: &Store,
-    target: &str,
-    limit: u32,
-    now: Timestamp,
-) -> Result<Option<Stop>, StoreError> {
-    let since = now.saturating_sub(WINDOW).unwrap_or(now);
-    let hour = |at: Timestamp| format!("{ACTIVITY}{}", &compact(at)[..HOUR]);
-    let (earlier, later) = try_join(store.list(&hour(since)), store.list(&hour(now))).await?;
-    let others: BTreeSet<&str> = earlier
-        .iter()
-        .chain(&later)
-        .filter_map(|key| parse(key))
-        .filter(|(at, other)| *at > since && *other != target)
-        .map(|(_, other)| other)
-        .collect();
-    Ok((others.len() >= limit as usize).then(|| {
-        let why = format!(
-            "{} targets were contained within the last hour and limits.buckets-per-hour is {limit}; if this is right too, \
-             carry it out by hand: portcullis apply",
-            others.len()
-        );
-        Stop::new(Guard::BlastRadius, why)
-    }))
+/// What was read or written last; no ETag where there is no object yet.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    etag: Option<String>,
+    contained: Contained,
 }
 
-fn parse(key: &str) -> Option<(Timestamp, &str)> {
-    let (time, target) = key
-        .strip_prefix(ACTIVITY)?
-        .strip_suffix(".json")?
-        .split_once('-')?;
-    let civil = DateTime::strptime("%Y%m%dT%H%M%SZ", time).ok()?;
-    Some((TimeZone::UTC.to_timestamp(civil).ok()?, target))
+/// The object as it is stored.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Contained {
+    version: u32,
+    contained: Vec<Place>,
+}
+
+/// One target's place in the hour.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Place {
+    at: Timestamp,
+    target: String,
+    run: String,
+}
+
+impl<'a> Hour<'a> {
+    pub(super) fn new(store: &'a Store) -> Self {
+        let seen = Mutex::new(None);
+        Self { store, seen }
+    }
+
+    /// The reason to hold a target back, where others have used up the limit within the last hour. A target that is among
+    /// them does not count twice: a retry must be able to finish what was begun.
+    pub(super) async fn exceeded(
+        &self,
+        target: &str,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Option<Stop>, EngineError> {
+        let mut seen = self.seen.lock().await;
+        let known = self.known(&mut seen).await?;
+        Ok(known.contained.exceeded(target, limit, now))
+    }
+
+    /// Takes a place for a target that is about to be contained, or says why there is none. It goes with the evidence, before
+    /// the first write: what is cut off after it counts. Without a limit there always is one.
+    pub(super) async fn claim(
+        &self,
+        target: &str,
+        run: &str,
+        limit: Option<u32>,
+        now: Timestamp,
+    ) -> Result<Option<Stop>, EngineError> {
+        let mut seen = self.seen.lock().await;
+        for attempt in 0..ATTEMPTS {
+            let known = self.known(&mut seen).await?;
+            let stop = limit.and_then(|limit| known.contained.exceeded(target, limit, now));
+            if stop.is_some() {
+                return Ok(stop);
+            }
+            let contained = known.contained.with(target, run, now);
+            let bytes = serde_json::to_vec_pretty(&contained).unwrap_or_default();
+            let written = match &known.etag {
+                None => match self.store.create(ACTIVITY_KEY, &bytes).await {
+                    Ok(Created::Done { etag }) => Ok(Some(etag)),
+                    Ok(Created::Exists) => Ok(None),
+                    Err(error) => Err(error),
+                },
+                Some(etag) => match self.store.replace(ACTIVITY_KEY, &bytes, etag).await {
+                    Ok(Replaced::Done { etag }) => Ok(Some(etag)),
+                    Ok(Replaced::Changed) => Ok(None),
+                    Err(error) => Err(error),
+                },
+            };
+            *seen = None;
+            if let Some(etag) = written.map_err(EngineError::Evidence)? {
+                let etag = Some(etag);
+                *seen = Some(Seen { etag, contained });
+                return Ok(None);
+            }
+            tokio::time::sleep(pause(attempt, FIRST_PAUSE, LONGEST_PAUSE)).await;
+        }
+        Err(EngineError::Unstable)
+    }
+
+    async fn known(&self, seen: &mut Option<Seen>) -> Result<Seen, EngineError> {
+        if let Some(known) = seen {
+            return Ok(known.clone());
+        }
+        let object = self.store.get(ACTIVITY_KEY).await;
+        let known = match object.map_err(EngineError::Store)? {
+            None => Seen::default(),
+            Some(object) => Seen {
+                contained: serde_json::from_slice(&object.bytes).map_err(|error| {
+                    EngineError::Unreadable {
+                        key: ACTIVITY_KEY.to_owned(),
+                        why: error.to_string(),
+                    }
+                })?,
+                etag: Some(object.etag),
+            },
+        };
+        *seen = Some(known.clone());
+        Ok(known)
+    }
+}
+
+impl Contained {
+    fn exceeded(&self, target: &str, limit: u32, now: Timestamp) -> Option<Stop> {
+        let others = self.within(now).filter(|place| place.target != target);
+        let others = others.count();
+        (others >= limit as usize).then(|| {
+            let why = format!(
+                "{others} targets were contained within the last hour and limits.buckets-per-hour is {limit}; if this is right \
+                 too, carry it out by hand: portcullis apply"
+            );
+            Stop::new(Guard::BlastRadius, why)
+        })
+    }
+
+    /// The same with the target, and without those that count no more.
+    fn with(&self, target: &str, run: &str, now: Timestamp) -> Self {
+        let others = self.within(now).filter(|place| place.target != target);
+        let own = Place {
+            at: now,
+            target: target.to_owned(),
+            run: run.to_owned(),
+        };
+        Self {
+            version: VERSION,
+            contained: others.cloned().chain([own]).collect(),
+        }
+    }
+
+    fn within(&self, now: Timestamp) -> impl Iterator<Item = &Place> {
+        let since = now.saturating_sub(WINDOW).unwrap_or(now);
+        self.contained.iter().filter(move |place| place.at > since)
+    }
 }

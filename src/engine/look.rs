@@ -7,7 +7,7 @@ use futures_util::future::{OptionFuture, join_all};
 use jiff::{SignedDuration, Timestamp};
 
 use super::questions::{MaciesWord, beside};
-use super::{Engine, EngineError, Event, limits, observe, unique};
+use super::{Engine, EngineError, Event, observe, unique};
 use crate::aws::{self, AwsError, Meaning, Place};
 use crate::decision::{Wanted, wanted};
 use crate::enrichment::{Enrichment, LogTarget};
@@ -72,7 +72,7 @@ impl Engine<'_> {
         let see = || async {
             futures_util::join!(
                 self.released(finding, &guess, lease),
-                self.exceeded(finding, target, lease),
+                self.exceeded(event, target, lease),
                 observe::observe_at_home(self.aws, &guess, &kinds)
             )
         };
@@ -261,17 +261,17 @@ impl Engine<'_> {
 
     async fn exceeded(
         &self,
-        finding: &Finding,
+        event: &Event<'_>,
         target: &Target,
         wanted: bool,
     ) -> Result<Option<Stop>, EngineError> {
-        if !wanted || self.operator.is_some() {
-            return Ok(None);
+        match self.hourly_limit().filter(|_| wanted) {
+            None => Ok(None),
+            Some(limit) => {
+                let counted = target_digest(event.finding, target);
+                event.hour.exceeded(&counted, limit, (self.clock)()).await
+            }
         }
-        let limit = self.policy.limits.buckets_per_hour;
-        let counted = target_digest(finding, target);
-        let exceeded = limits::exceeded(self.store, &counted, limit, (self.clock)()).await;
-        exceeded.map_err(EngineError::Store)
     }
 }
 

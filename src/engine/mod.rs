@@ -22,6 +22,7 @@ use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, Shared};
 use jiff::Timestamp;
 
+use limits::Hour;
 use look::Look;
 use questions::{Memberships, Verification, beside};
 pub use report::{Report, Summary};
@@ -140,11 +141,7 @@ impl EngineError {
 impl Engine<'_> {
     /// Works on every target of a finding, several at once. One that fails never stops the others.
     pub async fn respond(&self, finding: &Finding) -> Vec<Report> {
-        let event = &Event {
-            finding,
-            verification: self.verification(finding),
-            memberships: self.memberships(finding),
-        };
+        let event = &self.event(finding);
         let work = finding
             .targets
             .iter()
@@ -161,11 +158,7 @@ impl Engine<'_> {
 
     /// What [`Engine::respond`] would do now: reads, and writes nothing.
     pub async fn preview(&self, finding: &Finding) -> Vec<Report> {
-        let event = &Event {
-            finding,
-            verification: self.verification(finding),
-            memberships: self.memberships(finding),
-        };
+        let event = &self.event(finding);
         let work = finding
             .targets
             .iter()
@@ -186,6 +179,15 @@ impl Engine<'_> {
             .buffered(AT_ONCE)
             .collect()
             .await
+    }
+
+    fn event<'a>(&'a self, finding: &'a Finding) -> Event<'a> {
+        Event {
+            finding,
+            verification: self.verification(finding),
+            memberships: self.memberships(finding),
+            hour: Hour::new(self.store),
+        }
     }
 
     fn beyond_limit(&self, finding: &Finding, index: usize) -> Option<Stop> {
@@ -241,7 +243,7 @@ impl Engine<'_> {
         let mut look = Box::pin(self.look(event, target, acts, stop)).await?;
         let lease = look.lease.take();
         let later = look.later.clone();
-        let work = Box::pin(self.carry_out(target, look, lease.as_ref()));
+        let work = Box::pin(self.carry_out(event, target, look, lease.as_ref()));
         let done = beside(later, work).await;
         if let Some(lease) = lease {
             // A lease that cannot be released ends by itself; the work is done either way.
@@ -254,6 +256,7 @@ impl Engine<'_> {
 
     async fn carry_out(
         &self,
+        event: &Event<'_>,
         target: &Target,
         mut look: Look<'_>,
         lease: Option<&Lease>,
@@ -276,21 +279,22 @@ impl Engine<'_> {
                 .map(|change| change.setting)
                 .collect();
             let counted = target_digest(finding, target);
-            let (stored, counted, standing, again) = futures_util::join!(
+            let (run, now) = (&look.record.run, (self.clock)());
+            let (stored, claimed, standing, again) = futures_util::join!(
                 evidence::store(self.store, &look.record),
-                limits::mark(self.store, &counted, &look.record.run, look.record.at),
+                event.hour.claim(&counted, run, self.hourly_limit(), now),
                 standing::mark(self.store, &look.record),
                 observe::observe(self.aws, &look.place, &kinds)
             );
             let id = stored?;
-            counted?;
+            let held_back = claimed?;
             standing?;
             let again = again.map_err(EngineError::Observe)?;
-            if again
+            let unchanged = again
                 .0
                 .iter()
-                .all(|(kind, setting)| look.observed.get(*kind) == Some(setting))
-            {
+                .all(|(kind, setting)| look.observed.get(*kind) == Some(setting));
+            if unchanged && held_back.is_none() {
                 look.record.id = id;
                 let (record, place) = (&look.record, &look.place);
                 let mut result = Box::pin(self.apply(record, place, lease)).await;
@@ -303,12 +307,14 @@ impl Engine<'_> {
                 let stored = evidence::store_result(self.store, &result).await;
                 return Ok(Report::done(look.record, result, stored.err()));
             }
-            tracing::info!(
-                record = id,
-                "the target changed while the evidence was written; planning anew"
-            );
+            let why = match &held_back {
+                None => "the target changed while the evidence was written; planning anew",
+                Some(_) => "other targets took the last places of the hour meanwhile; held back",
+            };
+            tracing::info!(record = id, "{why}");
             evidence::give_up(self.store, &id, (self.clock)()).await?;
             look.observed.0.extend(again.0);
+            look.stops.extend(held_back);
             let (observed, enrichment) = (&look.observed, &look.enrichment);
             let decided = self.decide(finding, target, observed, enrichment, &look.stops);
             look.record = self.record(finding, target, observed, enrichment, decided);
@@ -346,6 +352,12 @@ impl Engine<'_> {
                 .into_iter()
                 .any(|record| record.decision.plan.covers(&decision.plan))
         })
+    }
+
+    /// Targets in an hour; none for an operator, whose word overrides the limit.
+    fn hourly_limit(&self) -> Option<u32> {
+        let limit = self.policy.limits.buckets_per_hour;
+        self.operator.is_none().then_some(limit)
     }
 
     fn own_at(&self, finding: &Finding, target: &Target) -> Own {
@@ -423,6 +435,7 @@ pub(crate) struct Event<'a> {
     finding: &'a Finding,
     verification: Verification<'a>,
     memberships: Memberships<'a>,
+    hour: Hour<'a>,
 }
 
 /// How a decision stands while nothing has been written.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// The pause before attempt `attempt + 1`: `first` doubled each time up to `most`, and of that a
 /// random part between a half and the whole.
-pub(super) fn pause(attempt: u32, first: Duration, most: Duration) -> Duration {
+pub(crate) fn pause(attempt: u32, first: Duration, most: Duration) -> Duration {
     let whole = first
         .saturating_mul(2_u32.saturating_pow(attempt))
         .min(most);

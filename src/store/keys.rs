@@ -13,8 +13,10 @@ pub const POLICY_KEY: &str = "policy.yaml";
 pub const RECORDS: &str = "records/";
 /// The prefix of all leases.
 pub const LEASES: &str = "leases/";
-/// The prefix of the marks by which containments are counted.
+/// The prefix of what containments are counted by.
 pub const ACTIVITY: &str = "activity/";
+/// The targets that were contained in the last hour.
+pub const ACTIVITY_KEY: &str = "activity/last-hour.json";
 /// The prefix of the marks of containments that may stand.
 pub const STANDING: &str = "standing/";
 /// The prefix of the marks of those that have ended.
@@ -77,12 +79,6 @@ pub fn release_key(finding: &str, account: &str, bucket: Option<&str>) -> Result
     let account = part("account", account)?;
     let target = target(bucket)?;
     Ok(format!("{RELEASES}{finding}/{account}/{target}.json"))
-}
-
-/// The key of the mark that a target was contained: `activity/<time>-<target>.json`. `time` and `target` are of our own making.
-pub fn activity_key(time: &str, target: &str) -> Result<String, KeyError> {
-    let (time, target) = (part("time", time)?, part("target", target)?);
-    Ok(format!("{ACTIVITY}{time}-{target}.json"))
 }
 
 /// The key of the mark that a record's containment may stand: `standing/<id>.json`.

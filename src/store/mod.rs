@@ -15,12 +15,13 @@ mod s3;
 
 use jiff::Timestamp;
 
+pub(crate) use backoff::pause;
 pub use error::{Operation, StoreError};
 pub use folder::Folder;
 pub use keys::{
-    ACTIVITY, ENDED, KeyError, LEASES, NOTICES, POLICIES, POLICY_KEY, RECORDS, RELEASES, STANDING,
-    activity_key, ended_key, lease_key, notice_key, policy_copy_key, policy_note_key, record_key,
-    release_key, result_key, standing_key,
+    ACTIVITY, ACTIVITY_KEY, ENDED, KeyError, LEASES, NOTICES, POLICIES, POLICY_KEY, RECORDS,
+    RELEASES, STANDING, ended_key, lease_key, notice_key, policy_copy_key, policy_note_key,
+    record_key, release_key, result_key, standing_key,
 };
 pub use lease::{Lease, LeaseError, LeaseRequest, Released, acquire};
 pub use location::{LocationError, StoreLocation};

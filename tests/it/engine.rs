@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use jiff::{SignedDuration, Timestamp};
 use portcullis::aws::{Aws, AwsOptions};
 use portcullis::classification::Own;
-use portcullis::engine::{Engine, EngineError, RollbackError, RollbackRequest};
+use portcullis::engine::{Engine, EngineError, Report, RollbackError, RollbackRequest};
 use portcullis::finding::{Bucket, Event, Finding, Target, read};
 use portcullis::guard::Guard;
 use portcullis::plan::Change;
@@ -638,6 +638,62 @@ async fn the_hourly_limit_holds_back_the_next_bucket_and_not_the_one_at_work() {
         (Outcome::Withheld, vec![Guard::BlastRadius; 2])
     );
     assert_eq!(stranger_gets(&world.endpoint, &other, "report.csv"), 200);
+}
+
+#[tokio::test]
+async fn the_hourly_limit_holds_across_runs_of_the_same_instant() {
+    let world = World::new("instant", |_| Verdict::Pass).await;
+    let mut policy = world.policy.clone();
+    policy.limits.buckets_per_hour = 2;
+    let world = World { policy, ..world };
+    let mut findings = Vec::new();
+    for number in 0..7 {
+        let name = unique_name(&format!("portcullis-instant-{number}"));
+        seed_bucket(&world.client, &name, Some(&public_policy(&name))).await;
+        let target = Target::Bucket(Bucket {
+            name,
+            account: ACCOUNT.into(),
+            ..Bucket::default()
+        });
+        findings.push(Finding {
+            id: format!("{number}").repeat(32),
+            targets: vec![target],
+            ..world.public()
+        });
+    }
+    // Two of them are one finding's: targets of a run share the hour with each other as with other runs.
+    let second = findings.pop().unwrap().targets;
+    findings[0].targets.extend(second);
+    let engine = || world.engine(None, SignedDuration::from_secs(30));
+    let runs = findings
+        .iter()
+        .map(|finding| async move { engine().respond(finding).await });
+    let reports = futures_util::future::join_all(runs).await;
+    let reports: Vec<Report> = reports.into_iter().flatten().collect();
+    let count = |outcome| {
+        let ended = reports
+            .iter()
+            .filter(|report| report.summary.outcome == outcome);
+        ended.count()
+    };
+    assert_eq!(
+        (count(Outcome::Contained), count(Outcome::Withheld)),
+        (2, 5)
+    );
+    let held = reports
+        .iter()
+        .filter(|report| report.summary.outcome == Outcome::Withheld);
+    for report in held {
+        assert_eq!(guards(report), [Guard::BlastRadius; 2]);
+        assert_eq!(
+            stranger_gets(
+                &world.endpoint,
+                report.summary.bucket.as_deref().unwrap(),
+                "report.csv"
+            ),
+            200
+        );
+    }
 }
 
 #[tokio::test]
