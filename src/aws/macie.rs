@@ -1,4 +1,4 @@
-//! Macie: what it knows of the data in a bucket, and the job that finds out more.
+//! Macie: what it knows of the data in a bucket.
 //!
 //! Macie is regional, an administrator's account sees its members' buckets, and a member only its own. So the stack's own
 //! credentials ask first, and the member role where that leads nowhere.
@@ -7,12 +7,9 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_macie2::Client;
 use aws_sdk_macie2::types::{
     AutomatedDiscoveryMonitoringStatus, BucketCriteriaAdditionalProperties, BucketMetadata,
-    JobComparator, JobStatus, JobSummary, JobType, ListJobsFilterCriteria, ListJobsFilterKey,
-    ListJobsFilterTerm, S3BucketDefinitionForJob, S3JobDefinition,
 };
 use aws_smithy_types::DateTime;
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout_at};
 
 use super::error::TOO_LATE;
@@ -24,11 +21,6 @@ pub const READS: [&str; 2] = [
     "macie2:DescribeBuckets",
     "macie2:ListResourceProfileDetections",
 ];
-/// Those that [`discover`] needs as well.
-pub const WRITES: [&str; 2] = [
-    "macie2:CreateClassificationJob",
-    "macie2:ListClassificationJobs",
-];
 
 /// The scores of [51, 100] are those of a bucket with sensitive data.
 const SENSITIVE: i32 = 51;
@@ -36,22 +28,6 @@ const SENSITIVE: i32 = 51;
 const DETECTIONS: i32 = 25;
 const DETECTION_PAGES: usize = 10;
 const BUCKET_PAGES: usize = 3;
-const JOB_PAGES: usize = 10;
-
-/// What became of asking for a discovery job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Discovery {
-    /// A job was created, now or by an earlier call with the same token.
-    Started {
-        /// Its id.
-        job: String,
-    },
-    /// A job of ours for the bucket has not ended.
-    AlreadyRunning {
-        /// Its id.
-        job: String,
-    },
-}
 
 /// What Macie says of a bucket. Answers within two seconds, whatever Macie does.
 pub async fn describe(aws: &Aws, place: &Place) -> MacieAnswer {
@@ -75,59 +51,8 @@ pub async fn describe(aws: &Aws, place: &Place) -> MacieAnswer {
     MacieAnswer::Bucket(bucket)
 }
 
-/// Has Macie look for sensitive data in a bucket, once, unless a job of ours for it has not ended.
-///
-/// `token` stands for the request: Macie answers a second one with the same token with the first one's job.
-pub async fn discover(
-    aws: &Aws,
-    place: &Place,
-    token: &str,
-    why: &str,
-) -> Result<Discovery, AwsError> {
-    let name = |part: &str| format!("portcullis-{}-{part}", place.bucket());
-    // Who may create the job is who sees the bucket, which for another account's is to be found out.
-    let client = match aws.members.role_in(place) {
-        None => client(aws.config(), place),
-        Some(_) => match find(aws, place, SdkConfig::clone).await {
-            Ok((client, _)) => client,
-            Err(silence) => return Err(silence.into_error(place)),
-        },
-    };
-    if let Some(job) = unended(&client, place, &name("")).await? {
-        return Ok(Discovery::AlreadyRunning { job });
-    }
-    let definition = S3BucketDefinitionForJob::builder()
-        .account_id(&place.account)
-        .buckets(place.bucket())
-        .build();
-    let job = S3JobDefinition::builder()
-        .bucket_definitions(definition)
-        .build();
-    let digest = Sha256::digest(token.as_bytes());
-    let digest: String = digest
-        .iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let request = client
-        .create_classification_job()
-        .job_type(JobType::OneTime)
-        .client_token(token)
-        // The same token must come with the same request, so that the name rests on nothing else.
-        .name(name(&digest))
-        .description(why.chars().take(200).collect::<String>())
-        .s3_job_definition(job);
-    let answer = request
-        .send()
-        .await
-        .map_err(|error| AwsError::new("CreateClassificationJob", &place.name(), &error))?;
-    Ok(Discovery::Started {
-        job: answer.job_id().unwrap_or_default().to_owned(),
-    })
-}
-
 /// Why there is no bucket to tell of.
-struct Silence {
+pub(super) struct Silence {
     reason: Unanswered,
     detail: String,
     error: Option<AwsError>,
@@ -185,7 +110,7 @@ impl Silence {
         }
     }
 
-    fn into_error(self, place: &Place) -> AwsError {
+    pub(super) fn into_error(self, place: &Place) -> AwsError {
         self.error.unwrap_or_else(|| AwsError {
             operation: "DescribeBuckets",
             resource: place.name(),
@@ -197,7 +122,7 @@ impl Silence {
 }
 
 /// The bucket as Macie lists it, and the client that saw it.
-async fn find(
+pub(super) async fn find(
     aws: &Aws,
     place: &Place,
     pace: fn(&SdkConfig) -> SdkConfig,
@@ -324,72 +249,7 @@ fn timestamp(time: &DateTime) -> Option<Timestamp> {
     Timestamp::new(time.secs(), nanoseconds).ok()
 }
 
-/// A job whose name begins so, for exactly this bucket, that runs or may go on running.
-async fn unended(
-    client: &Client,
-    place: &Place,
-    beginning: &str,
-) -> Result<Option<String>, AwsError> {
-    let term = |key, comparator, values: &[&str]| {
-        ListJobsFilterTerm::builder()
-            .key(key)
-            .comparator(comparator)
-            .set_values(Some(values.iter().map(|&value| value.to_owned()).collect()))
-            .build()
-    };
-    // Macie pauses a job at the account's monthly quota, and a person may: both go on.
-    let open = [
-        JobStatus::Running.as_str(),
-        JobStatus::Paused.as_str(),
-        JobStatus::UserPaused.as_str(),
-    ];
-    let criteria = ListJobsFilterCriteria::builder()
-        .includes(term(
-            ListJobsFilterKey::Name,
-            JobComparator::StartsWith,
-            &[beginning],
-        ))
-        .includes(term(ListJobsFilterKey::JobStatus, JobComparator::Eq, &open))
-        .build();
-    let mut token = None;
-    for _ in 0..JOB_PAGES {
-        let request = client
-            .list_classification_jobs()
-            .filter_criteria(criteria.clone())
-            .set_next_token(token);
-        let page = request
-            .send()
-            .await
-            .map_err(|error| AwsError::new("ListClassificationJobs", &place.name(), &error))?;
-        // A name that begins so may be that of a longer bucket's job.
-        if let Some(job) = page.items().iter().find(|job| is_for(job, place)) {
-            return Ok(Some(job.job_id().unwrap_or_default().to_owned()));
-        }
-        token = page.next_token().map(str::to_owned);
-        if token.is_none() {
-            return Ok(None);
-        }
-    }
-    Err(AwsError {
-        operation: "ListClassificationJobs",
-        resource: place.name(),
-        code: "TooManyJobs".to_owned(),
-        message: Some("there are too many jobs to tell whether one runs for the bucket".to_owned()),
-        meaning: Meaning::Other,
-    })
-}
-
-fn is_for(job: &JobSummary, place: &Place) -> bool {
-    job.bucket_definitions().iter().any(|definition| {
-        definition.account_id() == Some(place.account.as_str())
-            && definition
-                .buckets()
-                .iter()
-                .any(|bucket| bucket == place.bucket())
-    })
-}
-
-fn client(config: &SdkConfig, place: &Place) -> Client {
+pub(super) fn client(config: &SdkConfig, place: &Place) -> Client {
     let region = Region::new(place.region.clone());
     let config = aws_sdk_macie2::config::Builder::from(config).region(region);
     Client::from_conf(config.build())

@@ -5,6 +5,7 @@
 
 mod access_points;
 mod body;
+pub mod discovery;
 mod error;
 pub mod guardduty;
 pub mod macie;

@@ -58,7 +58,7 @@ impl Place {
         (!self.bucket().ends_with("--x-s3")).then(|| self.account.clone())
     }
 
-    pub(super) fn bucket(&self) -> &str {
+    pub(crate) fn bucket(&self) -> &str {
         self.bucket.as_deref().unwrap_or_default()
     }
 }

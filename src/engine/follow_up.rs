@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::Engine;
-use crate::aws::macie::Discovery;
-use crate::aws::{AwsError, Place, guardduty, macie};
+use super::{Engine, jobs};
+use crate::aws::discovery::{Discovery, discover};
+use crate::aws::{AwsError, Place, guardduty};
 use crate::finding::Finding;
 use crate::policy::FollowUp;
 use crate::record::{FollowUpResult, FollowUpStatus, Outcome, Record, target_digest};
@@ -79,12 +79,20 @@ impl Engine<'_> {
             FollowUp::DiscoverSensitiveData => {
                 let token = format!("{}-{}", finding.id, target_digest(finding, &record.target));
                 let why = format!("Portcullis, for GuardDuty finding {}", finding.id);
-                match macie::discover(self.aws, place, &token, &why).await? {
-                    Discovery::Started { job } => Ok(format!("Macie job {job} was started")),
-                    Discovery::AlreadyRunning { job } => {
-                        Ok(format!("Macie job {job} is running already"))
-                    }
-                }
+                let (job, what) = match discover(self.aws, place, &token, &why).await? {
+                    Discovery::Started { job } => (job, "was started"),
+                    Discovery::AlreadyRunning { job } => (job, "is running already"),
+                };
+                let marked = jobs::mark(self.store, &job, record, place).await;
+                let unwatched = marked.err().map(|error| {
+                    format!(
+                        ", and its end will not be told, because it could not be noted: {error}"
+                    )
+                });
+                Ok(format!(
+                    "Macie job {job} {what}{}",
+                    unwatched.unwrap_or_default()
+                ))
             }
             FollowUp::ArchiveFinding => guardduty::archive(self.aws, finding)
                 .await

@@ -7,6 +7,7 @@
 mod apply;
 mod evidence;
 mod follow_up;
+mod jobs;
 mod limits;
 mod look;
 mod observe;

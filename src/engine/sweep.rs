@@ -1,18 +1,19 @@
-//! The sweep: containments whose time is up are rolled back, what somebody has undone is told or put back, and what a run left
-//! unfinished is named. Two sweeps at once meet at the lease of each target, and the second finds nothing to do.
+//! The sweep: containments whose time is up are rolled back, what somebody has undone is told or put back, what a run left
+//! unfinished is named, and so are Macie's jobs until they end. Two sweeps at once meet at the lease of each target, and the second finds nothing to do.
 
 use futures_util::StreamExt;
+use futures_util::future::join;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::standing::{self, Standing};
-use super::{Engine, EngineError, Report, RollbackError, RollbackRequest, observe};
+use super::{Engine, EngineError, Report, RollbackError, RollbackRequest, jobs, observe};
 use crate::aws::{Meaning, Place};
 use crate::drift::{Undone, undone};
 use crate::finding::{Finding, Target};
 use crate::policy::Mode;
 use crate::record::{Outcome, Record, RunResult, first_id};
-use crate::store::{self, RECORDS};
+use crate::store::{self, LEASES, RECORDS};
 use crate::sweep::{Sweep, Swept, SweptState, ending};
 
 /// Containments that are looked at at the same time.
@@ -25,7 +26,7 @@ const LAST_DELIVERY: SignedDuration = SignedDuration::from_hours(48);
 /// A sweep that cannot reach all begins this many containments further on the next hour, so that none is never reached.
 const STRIDE: u64 = 200;
 /// What must be left of the time to begin with another containment.
-const RESERVE: SignedDuration = SignedDuration::from_secs(15);
+pub(super) const RESERVE: SignedDuration = SignedDuration::from_secs(15);
 
 /// Why a rollback was made that nobody asked for.
 const EXPIRY: &str = "expiry";
@@ -42,9 +43,12 @@ struct Contained {
 impl Engine<'_> {
     /// Looks after every containment that may stand. With `acts` false nothing is written.
     pub async fn sweep(&self, acts: bool) -> Result<Sweep, EngineError> {
-        let mut ids = standing::list(self.store)
-            .await
-            .map_err(EngineError::Store)?;
+        let listed = futures_util::try_join!(
+            standing::list(self.store),
+            self.store.list(LEASES),
+            jobs::list(self.store)
+        );
+        let (mut ids, leases, jobs) = listed.map_err(EngineError::Store)?;
         let hours = (self.clock)().as_second().unsigned_abs() / 3600;
         let start = hours.wrapping_mul(STRIDE) % (ids.len() as u64).max(1);
         ids.rotate_left(start as usize);
@@ -59,9 +63,13 @@ impl Engine<'_> {
             .buffered(AT_ONCE)
             .collect()
             .await;
+        let (leases, jobs) =
+            join(self.leases_left(&leases, acts), self.jobs_seen(&jobs, acts)).await;
         let today = TimeZone::UTC.to_datetime((self.clock)()).date();
         Ok(Sweep {
             standing: ids.len(),
+            leases,
+            jobs,
             left: swept.iter().filter(|swept| swept.is_none()).count(),
             found: swept.into_iter().flatten().flatten().collect(),
             exceptions: ending(self.policy, today),
@@ -76,7 +84,9 @@ impl Engine<'_> {
                 target: String::new(),
                 state: SweptState::Failed,
                 detail: vec![error.to_string()],
+                undone: Vec::new(),
                 outcome: None,
+                of: None,
             }),
         }
     }
@@ -97,7 +107,9 @@ impl Engine<'_> {
             target: newest.target_name().to_owned(),
             state,
             detail,
+            undone: Vec::new(),
             outcome: None,
+            of: Some(Box::new(newest.clone())),
         };
         if contained.mark.expires.is_some_and(|expires| expires <= now) {
             return self.expire(&contained, acts, swept).await.map(Some);
@@ -125,23 +137,21 @@ impl Engine<'_> {
         if undone.is_empty() {
             return Ok(None);
         }
-        let detail = undone
-            .iter()
-            .map(|undone| format!("{}: {}", undone.setting.title(), undone.what))
-            .collect();
         if !contained.mark.hold || !acts {
-            return Ok(Some(swept(SweptState::Drift, detail)));
+            return Ok(Some(Swept {
+                undone,
+                ..swept(SweptState::Drift, Vec::new())
+            }));
         }
         let report = self.put_back(newest).await;
         let state = match report.summary.outcome {
             Outcome::Contained | Outcome::AlreadyContained => SweptState::Held,
             _ => SweptState::Drift,
         };
-        let mut detail: Vec<String> = detail;
-        detail.extend(report.summary.reason);
         Ok(Some(Swept {
+            undone,
             outcome: Some(report.summary.outcome),
-            ..swept(state, detail)
+            ..swept(state, report.summary.reason.into_iter().collect())
         }))
     }
 

@@ -18,7 +18,8 @@ pub(super) struct Account {
     pub(super) is_bucket: bool,
     pub(super) account: String,
     pub(super) arn: Option<String>,
-    pub(super) outcome: Outcome,
+    /// How it ended, or how it stands.
+    pub(super) outcome: &'static str,
     pub(super) record: Option<String>,
     pub(super) rule: Option<String>,
     /// Named lines: what was done, what was not, what the data is.
@@ -60,7 +61,7 @@ pub(super) fn untouched(finding: &Finding) -> Vec<Account> {
             is_bucket,
             account: named(account),
             arn: arn(finding, target),
-            outcome: Outcome::Failed,
+            outcome: Outcome::Failed.word(),
             record: None,
             rule: None,
             lines: Vec::new(),
@@ -76,7 +77,7 @@ fn account(finding: &Finding, told: &Told) -> Account {
         is_bucket: told.bucket.is_some(),
         account: named(told.account),
         arn: told.record.and_then(|record| arn(finding, &record.target)),
-        outcome: told.outcome,
+        outcome: told.outcome.word(),
         record: None,
         rule: None,
         lines: Vec::new(),
@@ -283,7 +284,7 @@ fn steps(record: &Record, told: &Told, id: &str) -> Vec<Step> {
     steps
 }
 
-fn arn(finding: &Finding, target: &Target) -> Option<String> {
+pub(super) fn arn(finding: &Finding, target: &Target) -> Option<String> {
     match target {
         Target::Bucket(bucket) if is_plain(&bucket.name) => {
             let arn = bucket.arn(&finding.partition, &finding.region);
@@ -294,7 +295,7 @@ fn arn(finding: &Finding, target: &Target) -> Option<String> {
 }
 
 /// A name for copying, as it is; what can be no name of AWS's is made inert.
-fn named(name: &str) -> String {
+pub(super) fn named(name: &str) -> String {
     match is_plain(name) {
         true => shown(name, LINE),
         false => inert(&shown(name, LINE)),

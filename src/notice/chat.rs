@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::Notice;
 use super::account::Account;
 use super::inert::{code, cut};
-use crate::record::Outcome;
 use crate::report::shown;
 
 /// Targets that are told in full; the others are counted.
@@ -60,12 +59,12 @@ pub(super) fn chat(notice: &Notice) -> Value {
             "title": shown(&notice.title, TITLE),
             "description": cut(&description(notice), DESCRIPTION, &rest),
             "nextSteps": steps(notice),
-            "keywords": notice.outcomes.iter().map(|outcome| outcome.word()).take(LISTED).collect::<Vec<_>>(),
+            "keywords": notice.outcomes.iter().take(LISTED).collect::<Vec<_>>(),
         },
         "metadata": {
             "threadId": notice.thread,
             "summary": shown(&notice.title, TITLE),
-            "eventType": event_type(notice),
+            "eventType": notice.event,
             "relatedResources": arns.take(LISTED).collect::<Vec<_>>(),
             "additionalContext": context,
         }
@@ -142,18 +141,5 @@ fn place(target: &Account) -> String {
             code(&target.account)
         ),
         false => format!("Account {}", code(&target.name)),
-    }
-}
-
-fn event_type(notice: &Notice) -> &'static str {
-    match notice.outcomes.first() {
-        Some(Outcome::Contained) => "BucketContained",
-        Some(Outcome::Partial) => "BucketContainedInPart",
-        Some(Outcome::RolledBack) => "ContainmentRolledBack",
-        Some(Outcome::Withheld) => "ContainmentWithheld",
-        Some(Outcome::Ignored) => "FindingIgnored",
-        Some(Outcome::Planned) => "ContainmentPlanned",
-        Some(Outcome::AlreadyContained) => "BucketContainedAlready",
-        Some(Outcome::Failed) | None => "ContainmentFailed",
     }
 }

@@ -8,6 +8,7 @@ mod account;
 mod chat;
 mod inert;
 mod message;
+mod sweep;
 mod text;
 
 use sha2::{Digest, Sha256};
@@ -20,6 +21,7 @@ use crate::report::{LINE, severity, shown};
 
 use inert::inert;
 pub use message::{Attribute, LARGEST, Message};
+pub use sweep::sweep;
 
 /// What became of one target, as far as a notice tells it.
 #[derive(Debug, Clone, Copy)]
@@ -57,8 +59,10 @@ pub struct Notice {
     happened: String,
     /// The targets, the most telling first.
     targets: Vec<account::Account>,
-    /// How it ended, the most telling first, each once.
-    outcomes: Vec<Outcome>,
+    /// How it ended, or how it stands: words, the most telling first, each once.
+    outcomes: Vec<&'static str>,
+    /// What a chat calls the event.
+    event: &'static str,
     /// The effective modes, each once.
     modes: Vec<Mode>,
 }
@@ -93,7 +97,8 @@ pub fn notice(finding: &Finding, told: &[Told]) -> Option<Notice> {
         severity: finding.severity,
         happened: inert(&happened),
         targets: account::accounts(finding, &told),
-        outcomes,
+        event: event(first.outcome),
+        outcomes: outcomes.iter().map(|outcome| outcome.word()).collect(),
         modes,
     })
 }
@@ -121,7 +126,8 @@ pub fn failure(finding: Option<&Finding>, delivery: &str, why: &str) -> Notice {
         severity: finding.map_or(0.0, |finding| finding.severity),
         happened: inert(&shown(why, 4 * LINE)),
         targets: accounts.unwrap_or_default(),
-        outcomes: vec![Outcome::Failed],
+        outcomes: vec![Outcome::Failed.word()],
+        event: event(Outcome::Failed),
         modes: Vec::new(),
     }
 }
@@ -285,6 +291,19 @@ fn digest(text: &str) -> String {
         .take(16)
         .map(|byte| format!("{byte:02x}"))
         .collect()
+}
+
+fn event(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Contained => "BucketContained",
+        Outcome::Partial => "BucketContainedInPart",
+        Outcome::RolledBack => "ContainmentRolledBack",
+        Outcome::Withheld => "ContainmentWithheld",
+        Outcome::Ignored => "FindingIgnored",
+        Outcome::Planned => "ContainmentPlanned",
+        Outcome::AlreadyContained => "BucketContainedAlready",
+        Outcome::Failed => "ContainmentFailed",
+    }
 }
 
 fn push_new<T: PartialEq>(list: &mut Vec<T>, item: T) {

@@ -1,7 +1,8 @@
 //! What a sweep found and did, as text.
 
 use super::{LINE, Style, count, shown};
-use crate::sweep::{Sweep, SweptState};
+use crate::drift::Undone;
+use crate::sweep::{JobState, Sweep, SweptState};
 
 /// The sweep as text; what needs a person is marked.
 pub fn sweep(sweep: &Sweep, style: Style) -> String {
@@ -25,8 +26,9 @@ pub fn sweep(sweep: &Sweep, style: Style) -> String {
             style.strong(&shown(&swept.target, LINE)),
             shown(&swept.record, LINE)
         );
-        for detail in &swept.detail {
-            text += &format!("      {}\n", shown(detail, 3 * LINE));
+        let undone = swept.undone.iter().map(Undone::in_full);
+        for line in undone.chain(swept.detail.iter().cloned()) {
+            text += &format!("      {}\n", shown(&line, 3 * LINE));
         }
         if let Some(outcome) = swept.outcome {
             text += &format!("      outcome {outcome}\n");
@@ -38,10 +40,48 @@ pub fn sweep(sweep: &Sweep, style: Style) -> String {
             count(sweep.left, "containment")
         );
     }
+    if !sweep.leases.is_empty() {
+        text += "\nLeases that a run left behind; they have expired and block nobody:\n";
+        for lease in &sweep.leases {
+            let released = match lease.released {
+                true => ", and was given back",
+                false => "",
+            };
+            text += &format!(
+                "  {}  held for finding {} since {}, expired {}{released}\n",
+                shown(&lease.key, LINE),
+                shown(&lease.finding, LINE),
+                lease.since,
+                lease.expired
+            );
+        }
+    }
+    if !sweep.jobs.is_empty() {
+        text += "\nMacie jobs that follow-ups asked for:\n";
+        for job in &sweep.jobs {
+            let word = match job.state {
+                JobState::Pending => style.faint(job.state.word()),
+                JobState::Complete => style.strong(job.state.word()),
+                JobState::Paused | JobState::Cancelled | JobState::Unknown => {
+                    style.doubtful(job.state.word())
+                }
+            };
+            text += &format!(
+                "  {word}  {}  bucket {}  {}\n      {}\n",
+                shown(&job.job, LINE),
+                shown(&job.bucket, LINE),
+                shown(&job.record, LINE),
+                shown(&job.detail, 4 * LINE)
+            );
+            if let Some(command) = &job.findings {
+                text += &format!("      {}\n", shown(command, 4 * LINE));
+            }
+        }
+    }
     if !sweep.exceptions.is_empty() {
         text += "\nExceptions to look at:\n";
         for exception in &sweep.exceptions {
-            text += &format!("  {}\n", shown(exception, 3 * LINE));
+            text += &format!("  {}\n", shown(&exception.what, 3 * LINE));
         }
     }
     text

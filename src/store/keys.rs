@@ -23,6 +23,8 @@ pub const STANDING: &str = "standing/";
 pub const ENDED: &str = "ended/";
 /// The prefix of the marks of notices that were sent.
 pub const NOTICES: &str = "notices/";
+/// The prefix of the marks of Macie jobs whose end is awaited.
+pub const JOBS: &str = "jobs/";
 /// The prefix of all releases.
 pub const RELEASES: &str = "releases/";
 
@@ -47,7 +49,7 @@ const SHOWN: usize = 80;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the {what} {value:?} cannot name an object of the store: {problem}")]
 pub struct KeyError {
-    /// What the value is: `record id`, `finding id`, `account`, `bucket` or `key`.
+    /// What the value is: `record id`, `finding id`, `job id`, `account`, `bucket` or `key`.
     pub what: &'static str,
     /// The value, cut short.
     pub value: String,
@@ -89,6 +91,16 @@ pub fn standing_key(id: &str) -> Result<String, KeyError> {
 /// The key of the mark that it has ended: `ended/<id>.json`.
 pub fn ended_key(id: &str) -> Result<String, KeyError> {
     Ok(format!("{ENDED}{}.json", record_id(id)?))
+}
+
+/// The key of the mark that the end of a Macie job is awaited: `jobs/<job>.json`.
+pub fn job_key(job: &str) -> Result<String, KeyError> {
+    Ok(format!("{JOBS}{}.json", part("job id", job)?))
+}
+
+/// The key of the mark that it has ended: `jobs/<job>.ended.json`.
+pub fn job_ended_key(job: &str) -> Result<String, KeyError> {
+    job_key(&format!("{job}.ended"))
 }
 
 /// The key of a copy of a policy file: `policies/<time>-<digest>.yaml`. `digest` is SHA-256 in hex.

@@ -55,6 +55,21 @@ pub struct LeaseRequest<'a> {
     pub wait_until: Timestamp,
 }
 
+/// A lease that has expired and that nobody gave back: its run was cut off.
+#[derive(Debug)]
+pub struct LeftOver {
+    /// The key of the lease.
+    pub key: String,
+    /// The finding that it was held for.
+    pub finding: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it expired.
+    pub expired: Timestamp,
+    etag: String,
+    content: Content,
+}
+
 /// What became of a lease that was given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Released {
@@ -141,18 +156,38 @@ pub async fn acquire(
     }
 }
 
+/// The lease of a key, if it is left over. One that cannot be understood is not ours to give back.
+pub async fn left_over(
+    store: &Store,
+    key: &str,
+    now: Timestamp,
+) -> Result<Option<LeftOver>, StoreError> {
+    let Some(object) = store.get(key).await? else {
+        return Ok(None);
+    };
+    let content = Content::read(&object, now).ok();
+    let content = content.filter(|lease| !lease.released && now >= later(lease.expires, GRACE));
+    Ok(content.map(|content| LeftOver {
+        key: key.to_owned(),
+        finding: content.finding.clone(),
+        since: content.acquired,
+        expired: content.expires,
+        etag: object.etag,
+        content,
+    }))
+}
+
+impl LeftOver {
+    /// Gives the lease back in the name of the run that is no more.
+    pub async fn release(self, store: &Store) -> Result<Released, StoreError> {
+        give_back(store, &self.key, self.content, &self.etag).await
+    }
+}
+
 impl Lease {
     /// Gives the lease back. One that was lost is not an error, but is worth a word in the record.
     pub async fn release(self, store: &Store) -> Result<Released, StoreError> {
-        let bytes = Content {
-            released: true,
-            ..self.content
-        }
-        .bytes();
-        Ok(match store.replace(&self.key, &bytes, &self.etag).await? {
-            Replaced::Done { .. } => Released::Done,
-            Replaced::Changed => Released::Lost,
-        })
+        give_back(store, &self.key, self.content, &self.etag).await
     }
 
     /// Whether the lease is still ours at that time. Ask before every write to the target.
@@ -262,6 +297,23 @@ fn obstacle(
             })
         }
     }
+}
+
+async fn give_back(
+    store: &Store,
+    key: &str,
+    content: Content,
+    etag: &str,
+) -> Result<Released, StoreError> {
+    let bytes = Content {
+        released: true,
+        ..content
+    }
+    .bytes();
+    Ok(match store.replace(key, &bytes, etag).await? {
+        Replaced::Done { .. } => Released::Done,
+        Replaced::Changed => Released::Lost,
+    })
 }
 
 fn later(time: Timestamp, duration: SignedDuration) -> Timestamp {

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_s3::types::CreateBucketConfiguration;
+use jiff::SignedDuration;
 use portcullis::aws::AwsOptions;
 use portcullis::classification::{Authorization, Sensitivity};
 use portcullis::engine::Report;
@@ -13,6 +14,7 @@ use portcullis::guard::Guard;
 use portcullis::policy::{self, FollowUp, Mode};
 use portcullis::record::{FollowUpStatus, Outcome};
 use portcullis::settings::Settings;
+use portcullis::sweep::JobState;
 use serde_json::{Value, json};
 
 use crate::services::{Scenario, denied};
@@ -428,6 +430,78 @@ async fn follow_ups_are_run_once_the_bucket_is_contained() {
         "it is archived now"
     );
     assert_eq!(world.scenario.inputs("CreateClassificationJob").len(), 1);
+}
+
+/// Macie needs hours; the sweep waits for it, and tells the end once.
+#[tokio::test]
+async fn the_end_of_a_macie_job_is_told_once() {
+    const DISCOVER: &str =
+        "  - id: contain\n    measures: [deny-actor]\n    follow-up: [discover-sensitive-data]\n";
+    let account = |jobs: Value, bucket: &str, finding: Value| {
+        json!({
+            "guardduty": {"detector": DETECTOR, "findings": [finding]},
+            "macie": {
+                "buckets": [{"bucketName": bucket, "accountId": ACCOUNT, "sensitivityScore": 90}],
+                "detections": {bucket: [{"id": "NAME", "name": "NAME", "type": "MANAGED", "count": 3}]},
+                "jobs": jobs,
+            },
+        })
+    };
+    let world = Told::new("job", DISCOVER, |finding, bucket| {
+        account(json!([]), bucket, finding)
+    })
+    .await;
+    let report = world.respond().await;
+    assert_eq!(
+        followed(&report),
+        [(FollowUp::DiscoverSensitiveData, FollowUpStatus::Done)]
+    );
+
+    let sweep = async |acts| {
+        let engine = world.world.engine(None, SignedDuration::from_secs(45));
+        engine.sweep(acts).await.unwrap().jobs
+    };
+    let jobs = sweep(true).await;
+    let [pending] = &jobs[..] else {
+        panic!("{jobs:?}")
+    };
+    assert_eq!(
+        (
+            pending.state,
+            pending.bucket.as_str(),
+            Some(&pending.record)
+        ),
+        (
+            JobState::Pending,
+            world.world.bucket.as_str(),
+            report.summary.id.as_ref()
+        )
+    );
+
+    let status = |status: &str| {
+        let finding = detail(&world.finding, &world.world.bucket);
+        let job = json!({"jobId": pending.job, "name": "portcullis", "jobType": "ONE_TIME", "jobStatus": status});
+        let (code, answer) =
+            world
+                .scenario
+                .put(&[account(json!([job]), &world.world.bucket, finding)]);
+        assert_eq!(code, 200, "{answer}");
+    };
+    status("USER_PAUSED");
+    assert_eq!(sweep(true).await[0].state, JobState::Paused);
+    status("COMPLETE");
+    for acts in [false, true] {
+        let jobs = sweep(acts).await;
+        assert_eq!(jobs[0].state, JobState::Complete);
+        let told = &jobs[0].detail;
+        assert!(
+            told.contains("counts as sensitive") && told.contains("NAME"),
+            "{told}"
+        );
+        let command = jobs[0].findings.as_ref().unwrap();
+        assert!(command.contains(&pending.job), "{command}");
+    }
+    assert!(sweep(true).await.is_empty());
 }
 
 /// A member may not archive, and Macie may be off: what was contained stays contained, and the account says what was not done.

@@ -30,6 +30,7 @@ mod sns;
 mod stand_in;
 mod store;
 mod sweep;
+mod sweep_notices;
 mod template;
 mod threats;
 mod tidy;

@@ -21,7 +21,7 @@ use portcullis::rollback::inverse;
 use portcullis::settings::Settings;
 use serde_json::{Value, json};
 
-const POLICY: &str = r#"version: 1
+pub(crate) const POLICY: &str = r#"version: 1
 mode: enforce
 break-glass: ["arn:aws:iam::*:role/SecurityBreakGlass"]
 rules:
@@ -350,20 +350,20 @@ fn the_largest_notice_fits() {
 }
 
 /// A finding, a policy, and what became of each target.
-struct Case {
-    finding: Finding,
+pub(crate) struct Case {
+    pub(crate) finding: Finding,
     policy: Policy,
     enrichment: Enrichment,
-    all: Vec<Kept>,
+    pub(crate) all: Vec<Kept>,
 }
 
 /// The owner of what a [`Told`] borrows.
 #[derive(Clone)]
-struct Kept {
+pub(crate) struct Kept {
     target: Target,
     outcome: Outcome,
     reason: Option<String>,
-    record: Option<Record>,
+    pub(crate) record: Option<Record>,
     result: Option<RunResult>,
 }
 
@@ -386,7 +386,7 @@ impl Kept {
 }
 
 impl Case {
-    fn new(event: &str) -> Self {
+    pub(crate) fn new(event: &str) -> Self {
         let path = root().join("events").join(format!("{event}.json"));
         let Ok(Event::Finding(finding)) = read(&std::fs::read(path).unwrap()).remove(0) else {
             panic!("{event} holds no finding")
@@ -427,7 +427,7 @@ impl Case {
         self
     }
 
-    fn done(self) -> Self {
+    pub(crate) fn done(self) -> Self {
         self.done_but_for(|_| None)
     }
 
@@ -559,7 +559,7 @@ fn result_of(record: &Record, outcome: Outcome) -> RunResult {
 
 /// Compares all forms of a notice with what was written, and each with what its receiver takes.
 #[track_caller]
-fn golden(name: &str, notice: &Notice) {
+pub(crate) fn golden(name: &str, notice: &Notice) {
     let message = notice.message();
     let body: Value = serde_json::from_str(&message.body).unwrap();
     assert_eq!(body.as_object().unwrap().len(), 3, "default, email and sms");
@@ -678,7 +678,7 @@ fn json_as<T: serde::de::DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).unwrap()
 }
 
-fn load(text: &str) -> Policy {
+pub(crate) fn load(text: &str) -> Policy {
     let loaded = policy::load("policy.yaml", text, jiff::civil::date(2026, 10, 5));
     let diagnostics = policy::render(&loaded.diagnostics, text, false);
     loaded.policy.unwrap_or_else(|| panic!("{diagnostics}"))

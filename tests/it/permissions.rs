@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use portcullis::aws::{guardduty, macie, organizations};
+use portcullis::aws::{discovery, guardduty, macie, organizations};
 use portcullis::measures::Measure;
 
 use crate::template::{Statement, section, statements, template};
@@ -107,7 +107,7 @@ fn others() -> String {
         (
             "follow-up `discover-sensitive-data`",
             "`Mode=enforce`",
-            &macie::WRITES,
+            &discovery::WRITES,
         ),
     ];
     let mut text = format!(

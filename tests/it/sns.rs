@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use crate::lambda::{POLICY, World};
 use crate::notice::assert_is_custom_notification;
-use crate::stand_in::{ACCOUNT, Proxy, Verdict, config, endpoint, stranger_gets, unique_name};
+use crate::stand_in::{
+    ACCOUNT, Proxy, Verdict, client, config, endpoint, stranger_gets, unique_name,
+};
 
 #[tokio::test]
 async fn a_containment_and_its_rollback_are_told_in_one_thread() {
@@ -106,6 +108,40 @@ async fn what_lambda_tries_again_is_told_once() {
     }
     assert!(topic.next().await.is_some());
     assert!(topic.next().await.is_none());
+}
+
+/// The sweep comes every hour; what waits for a person is told once a day.
+#[tokio::test]
+async fn drift_is_told_in_the_thread_of_its_finding_and_not_every_hour() {
+    let topic = Topic::new("notices-drift").await;
+    let world = World::with("notices-drift", "enforce", &[topic.variable()]).await;
+    world.function.invoke(&world.event());
+    let thread = |notice: &Value| {
+        let chat: Value = serde_json::from_str(notice["Message"].as_str().unwrap()).unwrap();
+        assert_is_custom_notification(&chat);
+        chat["metadata"].clone()
+    };
+    let contained = thread(&topic.next().await.expect("a notice"));
+    let client = client(&world.endpoint);
+    let deleted = client.delete_public_access_block().bucket(&world.bucket);
+    deleted.send().await.unwrap();
+    for expected in ["sent", "sent-before"] {
+        let answer = world.function.invoke(&json!({"portcullis": {"sweep": {}}}));
+        assert_eq!(
+            answer.response()["sweep"]["found"][0]["state"],
+            "drift",
+            "{answer:?}"
+        );
+        assert_eq!(
+            answer.response()["notices"][0]["notice"],
+            expected,
+            "{answer:?}"
+        );
+    }
+    let drift = thread(&topic.next().await.expect("a notice"));
+    assert_eq!(drift["eventType"], "ContainmentDrifted");
+    assert_eq!(drift["threadId"], contained["threadId"]);
+    assert!(topic.next().await.is_none(), "no third notice");
 }
 
 #[tokio::test]

@@ -2,15 +2,16 @@
 
 use aws_sdk_s3::types::PublicAccessBlockConfiguration;
 use jiff::{SignedDuration, Timestamp};
-use portcullis::drift::undone;
+use portcullis::drift::{Undone, undone};
 use portcullis::engine::Engine;
 use portcullis::plan::{Change, Plan};
 use portcullis::policy::{self, Mode};
 use portcullis::record::Outcome;
 use portcullis::settings::{Document, PolicyDocument, Setting, SettingKind, Settings};
+use portcullis::store::{LeaseRequest, Released, acquire, lease_key};
 use portcullis::sweep::{Sweep, SweptState};
 
-use crate::stand_in::{Verdict, delete_bucket, flags, policy_text};
+use crate::stand_in::{ACCOUNT, Verdict, delete_bucket, flags, policy_text};
 use crate::world::World;
 
 const ACTOR: &str = "AROAEXAMPLEFIRST0001:alice";
@@ -113,7 +114,7 @@ async fn what_somebody_has_undone_is_told_and_left() {
     world.proxy.forget();
     let sweep = sweep(&world, now, true).await;
     assert_eq!(states(&sweep), [SweptState::Drift], "{sweep:?}");
-    let detail = sweep.found[0].detail.join("; ");
+    let detail = undone_of(&sweep);
     for flag in [
         "block-public-acls",
         "ignore-public-acls",
@@ -179,7 +180,7 @@ async fn what_is_due_and_changed_since_is_left_to_a_person() {
         .unwrap();
     let sweep = sweep(&world, later, true).await;
     assert_eq!(states(&sweep), [SweptState::Due], "{sweep:?}");
-    let detail = sweep.found[0].detail.join("; ");
+    let detail = undone_of(&sweep);
     assert!(
         detail.contains("somebody changed the public access block"),
         "{detail}"
@@ -238,6 +239,38 @@ async fn an_observing_deployment_tells_and_writes_nothing() {
     assert_eq!(world.proxy.writes(), Vec::<String>::new());
 }
 
+/// A run that is killed gives nothing back. Its lease expires by itself, and is told once.
+#[tokio::test]
+async fn a_lease_that_a_run_left_behind_is_given_back() {
+    let world = World::new("left", |_| Verdict::Pass).await;
+    let request = LeaseRequest {
+        key: lease_key(ACCOUNT, Some(&world.bucket)).unwrap(),
+        holder: "a run that was killed",
+        finding: "f-1",
+        ttl: SignedDuration::from_secs(60),
+        wait_until: now(),
+    };
+    let lease = acquire(&world.store, request, &now).await.unwrap();
+    // While it lasts, a run may be at work.
+    assert!(sweep(&world, now, true).await.leases.is_empty());
+    for acts in [false, true] {
+        let left = sweep(&world, later, acts).await.leases;
+        let [left] = &left[..] else {
+            panic!("{left:?}")
+        };
+        assert_eq!((&left.key, left.released), (&lease.key, acts));
+        assert_eq!(
+            (left.finding.as_str(), left.expired),
+            ("f-1", lease.expires)
+        );
+    }
+    assert!(sweep(&world, later, true).await.leases.is_empty());
+    let report = world.respond(&world.stolen(ACTOR, ADDRESS)).await;
+    assert_eq!(report.summary.outcome, Outcome::Contained, "{report:?}");
+    assert!(sweep(&world, now, true).await.leases.is_empty());
+    assert_eq!(lease.release(&world.store).await.unwrap(), Released::Lost);
+}
+
 #[tokio::test]
 async fn exceptions_that_end_are_named() {
     let mut world = World::new("exceptions", |_| Verdict::Pass).await;
@@ -257,11 +290,15 @@ async fn exceptions_that_end_are_named() {
     let told = sweep(&world, now, true).await.exceptions;
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(
-        told[0].starts_with("exception over (policy.yaml:5) ended on"),
+        told[0]
+            .what
+            .starts_with("exception over (policy.yaml:5) ended on"),
         "{told:?}"
     );
     assert!(
-        told[1].starts_with("exception soon (policy.yaml:6) holds until"),
+        told[1]
+            .what
+            .starts_with("exception soon (policy.yaml:6) holds until"),
         "{told:?}"
     );
 }
@@ -302,7 +339,9 @@ fn more_than_we_left_is_no_drift() {
     let told = |now: Setting| -> Vec<String> {
         let now = Settings([(SettingKind::BucketPolicy, now)].into());
         let found = undone(&plan, &now, ARN).into_iter();
-        found.map(|undone| undone.what).collect()
+        found
+            .map(|undone| undone.in_full().replace("bucket policy: ", ""))
+            .collect()
     };
     let more = deny(r#""AROAEXAMPLEFIRST0001:*","AROAEXAMPLESECOND002:*""#);
     let other = deny(r#""AROAEXAMPLESECOND002:*""#);
@@ -368,6 +407,12 @@ fn engine(world: &World, clock: fn() -> Timestamp) -> Engine<'_> {
 
 fn states(sweep: &Sweep) -> Vec<SweptState> {
     sweep.found.iter().map(|swept| swept.state).collect()
+}
+
+fn undone_of(sweep: &Sweep) -> String {
+    let undone = sweep.found[0].undone.iter().map(Undone::in_full);
+    let detail = sweep.found[0].detail.iter().cloned();
+    undone.chain(detail).collect::<Vec<_>>().join("; ")
 }
 
 fn now() -> Timestamp {

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use portcullis::aws::{guardduty, macie, organizations, sns};
+use portcullis::aws::{discovery, guardduty, macie, organizations, sns};
 use portcullis::measures::Measure;
 use portcullis::settings::SettingKind;
-use portcullis::store::{ACTIVITY, ENDED, LEASES, NOTICES, RECORDS, RELEASES, STANDING};
+use portcullis::store::{ACTIVITY, ENDED, JOBS, LEASES, NOTICES, RECORDS, RELEASES, STANDING};
 
 use crate::template::{Statement, statements, template};
 
@@ -134,7 +134,7 @@ fn the_template_grants_what_measures_and_facts_need() {
     );
     assert_eq!(
         granted(&statements, &["FollowUpInMacieAndGuardDuty"]),
-        actions(&[&guardduty::WRITES, &macie::WRITES])
+        actions(&[&guardduty::WRITES, &discovery::WRITES])
     );
 
     for statement in &statements {
@@ -167,7 +167,7 @@ fn the_member_role_grants_what_settings_and_macie_need_and_nothing_else() {
     );
     assert_eq!(
         granted(&statements, &["FollowUpInMacie"]),
-        actions(&[&macie::WRITES])
+        actions(&[&discovery::WRITES])
     );
     for statement in &statements {
         let sid = statement.sid.as_str();
@@ -322,7 +322,7 @@ fn the_template_lets_the_function_keep_all_that_it_keeps() {
         .filter_map(|line| line.split_once("${Store.Arn}/")?.1.strip_suffix('*'))
         .collect();
     let kept = [
-        ACTIVITY, ENDED, LEASES, NOTICES, RECORDS, RELEASES, STANDING,
+        ACTIVITY, ENDED, JOBS, LEASES, NOTICES, RECORDS, RELEASES, STANDING,
     ];
     assert_eq!(granted, BTreeSet::from(kept));
 }

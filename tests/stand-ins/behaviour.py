@@ -79,6 +79,14 @@ def create_classification_job(account: Account, request: Input) -> Any:
     return {"jobId": job_id, "jobArn": f"arn:aws:macie2:us-east-1:111122223333:classification-job/{job_id}"}
 
 
+def describe_classification_job(account: Account, request: Input) -> Any:
+    for job in macie(account).get("jobs", []):
+        if job["jobId"] == request["jobId"]:
+            kept = ("jobId", "name", "jobType", "jobStatus", "createdAt")
+            return {key: job[key] for key in kept if key in job}
+    raise Failed(404, "ResourceNotFoundException", "The request failed because the specified resource doesn't exist.")
+
+
 def list_classification_jobs(account: Account, request: Input) -> Any:
     jobs = macie(account).get("jobs", [])
     criteria = request.get("filterCriteria", {})
@@ -184,6 +192,7 @@ OPERATIONS = {
     "macie2": {
         "CreateClassificationJob": create_classification_job,
         "DescribeBuckets": describe_buckets,
+        "DescribeClassificationJob": describe_classification_job,
         "ListClassificationJobs": list_classification_jobs,
         "ListResourceProfileDetections": list_resource_profile_detections,
     },

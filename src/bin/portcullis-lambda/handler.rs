@@ -74,7 +74,7 @@ enum Done {
     /// Each of its targets has been worked on.
     Settled(Box<Work>),
     /// What stands was looked after.
-    Swept(Sweep),
+    Swept(Arc<Policy>, Box<Sweep>),
 }
 
 impl Done {
@@ -169,7 +169,7 @@ impl Function {
                     done.map(Done::settled)
                 }
                 Ok(Event::Ignored(ignored)) => Ok(Done::Ignored(ignored.what)),
-                Ok(Event::Request(Request::Sweep)) => self.sweep(deadline).await.map(Done::Swept),
+                Ok(Event::Request(Request::Sweep)) => self.sweep(deadline).await,
                 // Whoever asks by hand is told by the answer that a request could not be begun.
                 Ok(Event::Request(Request::Apply { record, by })) => {
                     let by = operator(by.as_deref(), invocation.request_id);
@@ -199,10 +199,11 @@ impl Function {
                         response.records.push(report.summary);
                     }
                 }
-                Ok(Done::Swept(sweep)) => {
+                Ok(Done::Swept(policy, sweep)) => {
                     logs::sweep(&sweep, invocation.request_id);
+                    notices.extend(notice::sweep(&sweep, &policy, Timestamp::now()));
                     tally.drift_found = Some(sweep.drifted());
-                    response.sweep = Some(sweep);
+                    response.sweep = Some(*sweep);
                 }
                 Ok(Done::Ignored(reason)) => {
                     tally.ignored();
@@ -279,14 +280,15 @@ impl Function {
     }
 
     /// In observe mode the sweep tells, and writes nothing: the function may not.
-    async fn sweep(&self, deadline: Timestamp) -> Result<Sweep, Failure> {
+    async fn sweep(&self, deadline: Timestamp) -> Result<Done, Failure> {
         let policy = self.serving().await?;
         let engine = self.engine(&policy, None, deadline);
         let swept = engine.sweep(self.options.mode == Mode::Enforce).await;
-        swept.map_err(|error| Failure {
+        let swept = swept.map_err(|error| Failure {
             kind: "SweepFailed",
             message: error.to_string(),
-        })
+        })?;
+        Ok(Done::Swept(policy.clone(), Box::new(swept)))
     }
 
     async fn operate(

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use jiff::Timestamp;
+use portcullis::drift::Undone;
 use portcullis::engine::Report;
 use portcullis::finding::{Event, EventError, Request};
 use portcullis::metrics::{Invocation, Took, milliseconds};
@@ -150,7 +151,9 @@ impl Line {
 /// One line for the sweep, and one for each containment that it has something to tell of.
 pub(crate) fn sweep(sweep: &Sweep, request_id: &str) {
     for swept in &sweep.found {
-        let detail = swept.detail.join("; ");
+        let undone = swept.undone.iter().map(Undone::in_full);
+        let detail: Vec<String> = undone.chain(swept.detail.iter().cloned()).collect();
+        let detail = detail.join("; ");
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
@@ -168,11 +171,26 @@ pub(crate) fn sweep(sweep: &Sweep, request_id: &str) {
             false => line!(error),
         }
     }
+    for job in &sweep.jobs {
+        tracing::info!(
+            request_id,
+            record_id = job.record,
+            target_name = job.bucket,
+            job = job.job,
+            state = %job.state,
+            detail = job.detail,
+            "macie job"
+        );
+    }
+    let exceptions = sweep.exceptions.iter();
+    let exceptions: Vec<&str> = exceptions.map(|ending| ending.what.as_str()).collect();
+    let exceptions = exceptions.join("; ");
     tracing::info!(
         request_id,
         standing = sweep.standing,
         left = sweep.left,
-        exceptions = sweep.exceptions.join("; "),
+        leases = sweep.leases.len(),
+        exceptions,
         "sweep"
     );
 }

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use portcullis::engine::Engine;
 use portcullis::report;
-use portcullis::sweep::{Sweep, SweptState};
+use portcullis::sweep::Sweep;
 use serde::Serialize;
 
 use crate::args::Sweep as Args;
@@ -34,11 +34,7 @@ pub(crate) async fn run(args: &Args, out: &mut Out) -> Result<Exit, Failure> {
     if !out.is_json() {
         out.print(&report::sweep(&found, out.style()))?;
     }
-    let acts = found
-        .found
-        .iter()
-        .any(|swept| matches!(swept.state, SweptState::Due | SweptState::Drift));
-    let done = match acts && agreed(args, out)? {
+    let done = match found.leaves_work() && agreed(args, out)? {
         true => Some(engine.sweep(true).await.map_err(Failure::failed)?),
         false => None,
     };
@@ -67,13 +63,13 @@ fn agreed(args: &Args, out: &mut Out) -> Result<bool, Failure> {
     }
     match std::io::stdin().is_terminal() {
         true => ask::agreed(
-            "Roll back what is due, and put back what is to be held?",
+            "Roll back what is due, put back what is to be held, and note what has ended?",
             true,
             out,
         ),
         false => {
             out.note(
-                "nothing was done; --yes rolls back what is due, and puts back what is to be held",
+                "nothing was done; --yes rolls back what is due, puts back what is to be held, and notes what has ended",
             );
             Ok(false)
         }

@@ -3,7 +3,8 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use portcullis::aws::macie::{Discovery, describe, discover};
+use portcullis::aws::discovery::{Discovery, discover};
+use portcullis::aws::macie::describe;
 use portcullis::aws::{Aws, AwsOptions, Place};
 use portcullis::enrichment::{Detection, MacieAnswer, MacieBucket, Unanswered};
 use serde_json::{Value, json};

@@ -47,7 +47,8 @@ impl Scenario {
         scenario
     }
 
-    fn put(&self, accounts: &[Value]) -> (u16, String) {
+    /// Replaces the scenario.
+    pub(crate) fn put(&self, accounts: &[Value]) -> (u16, String) {
         self.request(
             "PUT",
             &format!("/_scenario/{}", self.name),
