@@ -35,6 +35,10 @@ help: ## List the targets
 demo: build $(TOOLS)/ministack.installed ## Contain a public bucket in a local stand-in for AWS, and put it back
 	$(SERVE) --only ministack -- $(TOOLS)/ministack/bin/python tests/demo/demo.py
 
+.PHONY: options
+options: build $(TOOLS)/ministack.installed ## Deploy the templates with every option to a local stand-in, as far as it goes
+	$(SERVE) --only ministack -- $(TOOLS)/ministack/bin/python tests/demo/options.py
+
 .PHONY: test
 test: $(TOOLS)/ministack.installed $(TOOLS)/moto.installed $(TOOLS)/judge.installed ## Run all tests, against local stand-ins for AWS where they need one
 	if cargo nextest --version > /dev/null 2>&1; then runner='nextest run'; else runner=test; fi; \
@@ -72,7 +76,7 @@ deploy: build ## Deploy to the AWS account of your credentials; DEPLOY='...' add
 .PHONY: ci
 # The times of one round say nothing; that the measurement still runs does.
 ci: ROUNDS := 1
-ci: lint test demo bench ## What .ci/run runs
+ci: lint test demo options bench ## What .ci/run runs
 
 .PHONY: clean
 clean: ## Remove what was built and written, but not the installed tools

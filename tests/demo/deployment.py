@@ -29,9 +29,9 @@ class Deployment:
     def __init__(self, aws: Aws) -> None:
         self.aws = aws
         aws.client("s3").create_bucket(Bucket=ARTIFACTS)
-        deploy(aws.endpoint)
-        stack = aws.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
-        outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        parameters = {"Mode": "enforce", "EventSource": EVENT_SOURCE, "EndpointUrl": aws.endpoint}
+        deploy(aws.endpoint, BUILT, STACK, parameters)
+        outputs = outputs_of(aws, STACK)
         self.function: str = outputs["FunctionName"]
         self.role_arn: str = outputs["RoleArn"]
         self.store: str = outputs["StoreBucket"]
@@ -93,14 +93,19 @@ class Deployment:
         return [event["message"].rstrip() for event in logs.filter_log_events(logGroupName=group)["events"]]
 
 
-def deploy(endpoint: str) -> None:
-    parameters = {"Mode": "enforce", "EventSource": EVENT_SOURCE, "EndpointUrl": endpoint}
+def outputs_of(aws: Aws, stack: str) -> dict[str, str]:
+    described = aws.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+
+
+def deploy(endpoint: str, template: Path, stack: str, parameters: dict[str, str], region: str = REGION) -> None:
+    """Has SAM deploy a template, which it uploads to the bucket ARTIFACTS."""
     command = [
         str(SAM),
         "deploy",
-        *("--template-file", str(BUILT), "--stack-name", STACK, "--s3-bucket", ARTIFACTS, "--region", REGION),
+        *("--template-file", str(template), "--stack-name", stack, "--s3-bucket", ARTIFACTS, "--region", region),
         *("--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar"),
-        *("--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())),
+        *("--parameter-overrides", *(f'{name}="{value}"' for name, value in parameters.items())),
     ]
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},

@@ -30,8 +30,9 @@ POLICY = f'{{"Version": "2012-10-17",\n "Statement": [{PARTNER_STATEMENT},\n  {P
 class Aws:
     """Clients of the stand-in."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, region: str = REGION) -> None:
         self.endpoint = endpoint
+        self.region = region
 
     def client(self, service: str, credentials: dict[str, str] = ROOT) -> Any:
         # The demo counts single answers; botocore would hide some behind a retry.
@@ -41,7 +42,7 @@ class Aws:
             read_timeout=90,
             s3={"addressing_style": "path"},
         )
-        return boto3.client(service, endpoint_url=self.endpoint, region_name=REGION, config=config, **credentials)
+        return boto3.client(service, endpoint_url=self.endpoint, region_name=self.region, config=config, **credentials)
 
 
 @dataclass(frozen=True)
