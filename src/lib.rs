@@ -28,7 +28,9 @@
 //! | [`plan`], [`rollback`] | the difference between observed and desired, and its inverse |
 //! | [`drift`], [`sweep`] | what of a containment somebody has undone since; what the sweep tells |
 //! | [`record`] | the immutable account of it all |
+//! | [`verdict`] | what a policy says from facts at hand, without a deployment, and what matters of it when two are compared |
 //! | [`replay`] | a record's decision, taken again under another policy |
+//! | [`backtest`] | what a policy would have done with past findings |
 //! | [`store`] | records, leases, releases and the policy file, in a bucket or a folder, with conditional writes |
 //! | [`engine`] | the order of the calls: lease and observation, evidence, writes, result |
 //! | [`aws`] | clients, reads, writes, what Macie and GuardDuty are asked and told, and what errors mean |
@@ -48,8 +50,8 @@
 //! # Invariants
 //!
 //! - **The core is pure.** `finding`, `enrichment`, `classification`, `policy`, `settings`, `measures`, `statements`, `decision`,
-//!   `plan`, `drift`, `sweep`, `replay`, `rollback`, `suppression`, `report`, `notice` and `metrics` do no IO, read no clock and no environment, and know
-//!   nothing of AWS's SDK. `now` is an argument. A test reads their source for it.
+//!   `plan`, `drift`, `sweep`, `verdict`, `replay`, `backtest`, `rollback`, `suppression`, `report`, `notice` and `metrics` do no IO, read no
+//!   clock and no environment, and know nothing of AWS's SDK. `now` is an argument. A test reads their source for it.
 //! - **No write before its evidence.** [`engine`] is the only caller of [`aws::write`], and has stored the record by then.
 //! - **Unreadable is not absent.** [`settings::Setting`] has three cases, and a measure that needs a setting which could not
 //!   be read is withheld. The flags of Block Public Access are the exception: turning all four on can only tighten.
@@ -75,6 +77,7 @@
 //! invocation with its message and leaves the environment usable.
 
 pub mod aws;
+pub mod backtest;
 pub mod classification;
 pub mod decision;
 pub mod deployment;
@@ -97,3 +100,4 @@ pub mod statements;
 pub mod store;
 pub mod suppression;
 pub mod sweep;
+pub mod verdict;

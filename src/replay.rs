@@ -1,18 +1,14 @@
-//! A decision that was taken, taken again under another policy from the same facts.
-//!
-//! Pure: a record holds all that its decision rested on. What depends on the moment and not on the policy is left out: the
-//! blast radius and releases; and the deployment is taken to be in enforce mode, so that the policy's own mode shows.
+//! A decision that was taken, taken again under another policy from the same facts: a record holds all that it rested on.
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::classification::Own;
-use crate::decision::{Decision, Situation, decide, wanted};
-use crate::guard::Guard;
-use crate::measures::Stop;
-use crate::policy::{FollowUp, Mode, Policy};
+use crate::decision::wanted;
+use crate::policy::Policy;
 use crate::record::Record;
 use crate::settings::SettingKind;
+use crate::verdict::{Case, Verdict, lasting_stops};
 
 /// A record that two policies decide differently.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -34,22 +30,6 @@ pub struct Replay {
     pub unread: Vec<SettingKind>,
 }
 
-/// What matters of a decision when two are compared.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Verdict {
-    /// The rule that holds.
-    pub rule: String,
-    /// The mode that the policy gives it.
-    pub mode: Mode,
-    /// Measures that are carried out.
-    pub taken: Vec<String>,
-    /// Measures that are not, each with its guard.
-    pub withheld: Vec<String>,
-    /// Follow-ups that are run.
-    pub follow_up: Vec<FollowUp>,
-}
-
 /// The record under both policies, where they differ about it; none for a rollback, which no policy decides.
 pub fn replay(
     record: &Record,
@@ -61,22 +41,17 @@ pub fn replay(
     if record.rollback.is_some() {
         return None;
     }
-    let stops = stops(&record.decision);
-    let under = |policy: &Policy| {
-        let (_, decision) = decide(&Situation {
-            finding: &record.finding,
-            target: &record.target,
-            policy,
-            stack_mode: Mode::Enforce,
-            own,
-            operator: None,
-            observed: &record.before,
-            enrichment: &record.enrichment,
-            stops: &stops,
-            now,
-        });
-        Verdict::of(&decision)
+    let stops = lasting_stops(record);
+    let case = Case {
+        finding: &record.finding,
+        target: &record.target,
+        own,
+        observed: &record.before,
+        enrichment: &record.enrichment,
+        stops: &stops,
+        now,
     };
+    let under = |policy: &Policy| Verdict::of(&case.under(policy).1, &record.before);
     let (serving, verdict) = (under(serving), under(proposed));
     if serving.is_alike(&verdict) {
         return None;
@@ -99,47 +74,4 @@ pub fn replay(
         proposed: verdict,
         unread: unread.collect(),
     })
-}
-
-impl Verdict {
-    /// Whether the same comes of both. The mode of a rule that asks for nothing changes nothing.
-    fn is_alike(&self, other: &Self) -> bool {
-        let is_idle = [self.taken.len(), self.withheld.len(), self.follow_up.len()] == [0; 3];
-        let in_other_mode = Self {
-            mode: other.mode,
-            ..self.clone()
-        };
-        self == other || (is_idle && in_other_mode == *other)
-    }
-
-    fn of(decision: &Decision) -> Self {
-        let withheld = decision.withheld.iter();
-        let run = decision.follow_up.iter();
-        Self {
-            rule: decision.rule.clone(),
-            mode: decision.mode,
-            taken: decision
-                .taken
-                .iter()
-                .map(|taken| taken.measure.clone())
-                .collect(),
-            withheld: withheld
-                .map(|withheld| format!("{}: {}", withheld.measure, withheld.guard))
-                .collect(),
-            follow_up: run
-                .filter(|asked| asked.withheld.is_none())
-                .map(|asked| asked.follow_up)
-                .collect(),
-        }
-    }
-}
-
-/// What stopped the measures of the record and would stop any policy's: the target is gone or out of reach.
-fn stops(decision: &Decision) -> Vec<Stop> {
-    let lasting = decision
-        .withheld
-        .iter()
-        .find(|withheld| [Guard::OtherAccount, Guard::BucketGone].contains(&withheld.guard));
-    let stop = lasting.map(|withheld| Stop::new(withheld.guard, withheld.why.clone()));
-    stop.into_iter().collect()
 }

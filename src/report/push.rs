@@ -5,7 +5,8 @@ use serde::Serialize;
 use super::header::line;
 use super::{LINE, Style, Symbol, count, shown};
 use crate::policy::{Change, Difference, Part, Side};
-use crate::replay::{Replay, Verdict};
+use crate::replay::Replay;
+use crate::verdict::Verdict;
 
 /// A policy file that somebody wants in force.
 #[derive(Debug, Clone, Serialize)]

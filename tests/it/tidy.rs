@@ -11,7 +11,8 @@ use portcullis::store::{ACTIVITY, ENDED, JOBS, LEASES, NOTICES, RECORDS, RELEASE
 use crate::template::{Statement, statements, template};
 
 /// What is pure: no IO, no clock, no environment.
-const CORE: [&str; 19] = [
+const CORE: [&str; 21] = [
+    "src/backtest",
     "src/classification",
     "src/decision",
     "src/drift.rs",
@@ -31,6 +32,7 @@ const CORE: [&str; 19] = [
     "src/statements.rs",
     "src/sweep.rs",
     "src/suppression.rs",
+    "src/verdict.rs",
 ];
 
 const IMPURE: [&str; 19] = [
