@@ -51,7 +51,7 @@ pub fn replay(
         stops: &stops,
         now,
     };
-    let under = |policy: &Policy| Verdict::of(&case.under(policy).1, &record.before);
+    let under = |policy: &Policy| Verdict::of(&case.under(policy).decision, &record.before);
     let (serving, verdict) = (under(serving), under(proposed));
     if serving.is_alike(&verdict) {
         return None;

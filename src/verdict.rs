@@ -6,8 +6,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::classification::{Classification, Own, words};
-use crate::decision::{Decision, Situation, Withheld, decide};
+use crate::classification::{Own, words};
+use crate::decision::{Decision, Situation, Weighed, Withheld, weigh};
 use crate::enrichment::Enrichment;
 use crate::finding::{Finding, Target};
 use crate::guard::Guard;
@@ -44,10 +44,13 @@ pub struct Case<'a> {
     pub now: Timestamp,
 }
 
-impl Case<'_> {
+impl<'a> Case<'a> {
     /// What this policy decides.
-    pub fn under(&self, policy: &Policy) -> (Classification, Decision) {
-        decide(&Situation {
+    pub fn under<'p>(&self, policy: &'p Policy) -> Weighed<'p>
+    where
+        'a: 'p,
+    {
+        weigh(&Situation {
             finding: self.finding,
             target: self.target,
             policy,
@@ -172,7 +175,7 @@ impl Effect {
 
 /// Whether a measure is withheld only because a setting that it reads was not looked at. One that was, and could not be
 /// read, is a reason of its own.
-fn is_open(withheld: &Withheld, observed: &Settings) -> bool {
+pub fn is_open(withheld: &Withheld, observed: &Settings) -> bool {
     if withheld.guard != Guard::Unreadable {
         return false;
     }

@@ -6,10 +6,19 @@
 //! One finding can name several targets, and each delivery of an update is a finding of its own here, as it is for the
 //! deployed function. What is counted is targets, unless a field says otherwise.
 
+mod days;
+mod difference;
+mod examples;
+mod frequent;
+mod tally;
+
+pub use tally::{Known, Spot, Tally, Trial};
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 
+use crate::guard::Guard;
 use crate::record::PolicyRef;
 use crate::verdict::{Effect, Verdict};
 
@@ -189,7 +198,7 @@ pub struct MeasureHits {
 #[serde(rename_all = "kebab-case")]
 pub struct WithheldHits {
     /// The guard, as its word.
-    pub guard: crate::guard::Guard,
+    pub guard: Guard,
     /// The line of the policy file that would change it, as `file:line`.
     pub place: String,
     /// Measures that were withheld, each for each target.
@@ -259,7 +268,7 @@ pub struct Frequent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct FrequentTarget {
-    /// The bucket's name, or `account ` and its id.
+    /// The bucket's name, or the account's id.
     pub target: String,
     /// The account that it belongs to.
     pub account: String,

@@ -18,7 +18,7 @@ use crate::finding::{Bucket, Finding, Target};
 use crate::guard::Guard;
 use crate::measures::{Context, Stop};
 use crate::plan::Plan;
-use crate::policy::{Asked, FollowUp, Held, Mode, Policy, Rule, Skipped, Withhold};
+use crate::policy::{Asked, FollowUp, Held, Mode, Policy, Rule, Selected, Skipped, Withhold};
 use crate::settings::{SettingKind, Settings};
 
 /// Everything that a decision rests on.
@@ -131,8 +131,27 @@ impl Decision {
     }
 }
 
+/// A decision, and which parts of the policy it came of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weighed<'p> {
+    /// What the finding means.
+    pub classification: Classification,
+    /// The decision.
+    pub decision: Decision,
+    /// The rule that holds, and those that were passed over.
+    pub selected: Selected<'p>,
+    /// The exceptions that hold, whether or not they spare a measure that was asked for.
+    pub exceptions: Vec<Held<'p>>,
+}
+
 /// Decides. The classification is part of the answer because both rest on the same facts.
 pub fn decide(situation: &Situation) -> (Classification, Decision) {
+    let weighed = weigh(situation);
+    (weighed.classification, weighed.decision)
+}
+
+/// Decides, and keeps the parts of the policy that it came of.
+pub fn weigh<'p>(situation: &Situation<'p>) -> Weighed<'p> {
     let Situation {
         finding,
         policy,
@@ -265,7 +284,12 @@ pub fn decide(situation: &Situation) -> (Classification, Decision) {
         let after = selected.rule.and_then(|rule| rule.expires_after);
         decision.expires = after.and_then(|after| situation.now.checked_add(after).ok());
     }
-    (classification, decision)
+    Weighed {
+        classification,
+        decision,
+        selected,
+        exceptions,
+    }
 }
 
 /// The least of the deployment's, the policy's and the rule's mode, and what makes it so.

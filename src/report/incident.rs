@@ -10,10 +10,12 @@ use super::meaning::meaning;
 use super::said::{incident, objects};
 use super::{Investigation, LINE, Style, investigation, plan, rollback, shown};
 use crate::classification::Classification;
-use crate::decision::Decision;
+use crate::decision::{Decision, Weighed};
 use crate::finding::{Finding, Target};
 use crate::guard::Guard;
+use crate::policy::Policy;
 use crate::record::{Outcome, PolicyRef, Record, RunResult};
+use crate::verdict::Case;
 
 /// What a finding means and what the policy says to it, as far as the finding and given facts tell.
 #[derive(Debug, Clone, Serialize)]
@@ -33,8 +35,40 @@ pub struct Explanation {
     pub settings_known: bool,
     /// What would be decided.
     pub decision: Decision,
-    /// The command that comes next.
-    pub next: String,
+    /// The command that comes next, where one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+impl Explanation {
+    /// Writes up what a policy says of a case. `known` says whether facts were given, be they empty.
+    pub fn of(
+        case: &Case,
+        weighed: Weighed,
+        policy: &Policy,
+        known: bool,
+        next: Option<String>,
+    ) -> Self {
+        let Weighed {
+            classification,
+            decision,
+            ..
+        } = weighed;
+        let (finding, target) = (case.finding, case.target);
+        Self {
+            finding: finding.clone(),
+            target: target.clone(),
+            investigation: investigation(finding, target, &classification, case.enrichment, known),
+            classification,
+            policy: PolicyRef {
+                name: policy.name.clone(),
+                digest: policy.digest.clone(),
+            },
+            settings_known: known,
+            decision,
+            next,
+        }
+    }
 }
 
 /// A record and what became of it.
@@ -127,7 +161,10 @@ pub fn explanation(explanation: &Explanation, is_next: bool, style: Style) -> St
     if decision.taken.is_empty() && decision.withheld.is_empty() {
         text += "  The rule asks for no measure.\n";
     }
-    text + &format!("\nNext: {}\n", style.strong(&shown(next, 3 * LINE)))
+    match next {
+        Some(next) => text + &format!("\nNext: {}\n", style.strong(&shown(next, 3 * LINE))),
+        None => text,
+    }
 }
 
 /// A past containment, or a rollback, as text.

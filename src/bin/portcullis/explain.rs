@@ -4,14 +4,13 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use portcullis::classification::Own;
-use portcullis::decision::{Decision, Situation, decide};
+use portcullis::decision::Decision;
 use portcullis::enrichment::Enrichment;
 use portcullis::finding::{Finding, Target};
 use portcullis::guard::Guard;
-use portcullis::policy::{Mode, Policy};
-use portcullis::record::PolicyRef;
-use portcullis::report::{Explanation, investigation};
-use portcullis::settings::Settings;
+use portcullis::policy::Policy;
+use portcullis::report::Explanation;
+use portcullis::verdict::{Case, Facts};
 
 use crate::args::Explain;
 use crate::entry::{self, Entry};
@@ -59,7 +58,6 @@ pub(crate) async fn run(args: &Explain, out: &mut Out) -> Result<Exit, Failure> 
     Ok(exit)
 }
 
-/// The mode of the deployment is not known here, so that only the policy file's modes count.
 fn explain(
     finding: &Finding,
     target: &Target,
@@ -70,38 +68,18 @@ fn explain(
 ) -> Explanation {
     let (nothing, own) = (Facts::default(), Own::default());
     let seen = facts.unwrap_or(&nothing);
-    let (classification, decision) = decide(&Situation {
+    let case = Case {
         finding,
         target,
-        policy,
-        stack_mode: Mode::Enforce,
         own: &own,
-        operator: None,
         observed: &seen.settings,
         enrichment: &seen.enrichment,
         stops: &[],
         now,
-    });
+    };
     let next = format!("portcullis plan {event}");
-    Explanation {
-        finding: finding.clone(),
-        target: target.clone(),
-        investigation: investigation(
-            finding,
-            target,
-            &classification,
-            &seen.enrichment,
-            facts.is_some(),
-        ),
-        classification,
-        policy: PolicyRef {
-            name: policy.name.clone(),
-            digest: policy.digest.clone(),
-        },
-        settings_known: facts.is_some(),
-        decision,
-        next,
-    }
+    let weighed = case.under(policy);
+    Explanation::of(&case, weighed, policy, facts.is_some(), Some(next))
 }
 
 /// Observe mode withholds everything and is nothing to be told of by an exit code; nor is a setting that was not given.
@@ -121,13 +99,6 @@ fn weight(explanation: &Explanation) -> Exit {
     } else {
         Exit::Done
     }
-}
-
-/// What was observed, as a record holds it.
-#[derive(Default)]
-struct Facts {
-    settings: Settings,
-    enrichment: Enrichment,
 }
 
 /// A record, or the settings alone as it holds them under `before`.
