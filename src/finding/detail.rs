@@ -2,11 +2,8 @@
 
 use std::net::IpAddr;
 
-use serde_json::Value;
-
 use super::buckets::{Buckets, Reference, is_account, is_region, unique};
 use super::error::{EventError, Place, quoted};
-use super::lenient::as_object;
 use super::read::{Event, Ignored, IgnoredReason};
 use super::wire::{ApiCallAction, Detail, S3Bucket, Service};
 use super::{Call, Finding, Object, Remote, Target, actor, sequence};
@@ -16,8 +13,7 @@ const ACCOUNT_BLOCK_DISABLED: &str = "Policy:S3/AccountBlockPublicAccessDisabled
 
 /// Reads one finding, whose keys have their wire names. The first result is the event; others are buckets of it that
 /// cannot be named. Where no bucket can be named, these errors are all there is.
-pub(super) fn read(detail: Value, place: &Place) -> Vec<Result<Event, EventError>> {
-    let detail: Detail = as_object(detail);
+pub(super) fn read(detail: Detail, place: &Place) -> Vec<Result<Event, EventError>> {
     let required = match Required::of(&detail, place) {
         Ok(required) => required,
         Err(error) => return vec![Err(error)],
@@ -41,6 +37,15 @@ pub(super) fn read(detail: Value, place: &Place) -> Vec<Result<Event, EventError
         .into_iter()
         .chain(problems.into_iter().map(Err))
         .collect()
+}
+
+/// Whether nothing is missing that a finding must have.
+pub(super) fn is_whole(detail: &Detail) -> bool {
+    let is = |value: &Option<String>, is: fn(&str) -> bool| value.as_deref().is_some_and(is);
+    is(&detail.id, is_id)
+        && detail.kind.is_some()
+        && is(&detail.account_id, is_account)
+        && is(&detail.region, is_region)
 }
 
 /// What no finding is without. The envelope's account and Region are no substitute: an administrator's account receives

@@ -8,8 +8,10 @@ mod buckets;
 mod detail;
 mod error;
 mod lenient;
+mod names;
 mod read;
 mod sequence;
+mod straight;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -19,7 +21,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use error::EventError;
-pub use read::{Event, Ignored, IgnoredReason, Request, read};
+pub use read::{Event, Ignored, IgnoredReason, Request, read, read_part};
 
 /// One GuardDuty finding that concerns S3.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,7 +6,9 @@ use serde_json::{Deserializer, Map, Value};
 use super::Finding;
 use super::detail;
 use super::error::{EventError, Place, quoted};
-use super::lenient::wire_names;
+use super::lenient::as_object;
+use super::names::wire_names;
+use super::straight::{Straight, straight};
 
 /// How many wrappings are taken off before giving up. SNS in SQS in a failed invocation's report has four.
 const LAYERS: usize = 8;
@@ -77,32 +79,41 @@ pub enum Request {
 /// A finding of which some buckets cannot be named is read, and followed by one error for each of these buckets, so that the
 /// others are contained all the same.
 pub fn read(input: &[u8]) -> Vec<Result<Event, EventError>> {
-    let documents = match documents(input) {
-        Ok(documents) => documents,
+    let text = match text(input) {
+        Ok(text) => text,
         Err(error) => return vec![Err(error)],
     };
-    let several = documents.len() > 1;
+    let mut documents = Documents::new(text, 1);
+    let Some(first) = documents.next() else {
+        return vec![Err(EventError::Empty)];
+    };
+    let second = documents.next();
+    let several = second.is_some();
     let mut events = Vec::new();
-    for (line, document) in documents {
-        match document {
-            Ok(value) => {
-                let prefix = if several {
-                    format!("line {line}: ")
-                } else {
-                    String::new()
-                };
-                event(wire_names(value), Place::document(prefix), &mut events);
-            }
-            Err(error) => events.push(Err(error)),
-        }
+    for (line, document) in std::iter::once(first).chain(second).chain(documents) {
+        let prefix = match several {
+            true => format!("line {line}: "),
+            false => String::new(),
+        };
+        document.read(prefix, &mut events);
     }
     events
 }
 
-type Document = (usize, Result<Value, EventError>);
+/// Reads every event in a part of an input, whose first line is the input's `line`, one document after the other. Each is
+/// handed on with the line on which its document starts; nothing is where there is no document.
+pub fn read_part(text: &str, line: usize, mut then: impl FnMut(usize, Result<Event, EventError>)) {
+    let mut events = Vec::new();
+    for (line, document) in Documents::new(text, line) {
+        document.read(String::new(), &mut events);
+        for event in events.drain(..) {
+            then(line, event);
+        }
+    }
+}
 
-/// The JSON documents of the input, each with the line on which it starts.
-fn documents(input: &[u8]) -> Result<Vec<Document>, EventError> {
+/// The input as text.
+fn text(input: &[u8]) -> Result<&str, EventError> {
     let text = std::str::from_utf8(input).map_err(|error| {
         let byte = error.valid_up_to();
         let before = input.get(..byte).unwrap_or_default();
@@ -111,40 +122,74 @@ fn documents(input: &[u8]) -> Result<Vec<Document>, EventError> {
             line: 1 + before.iter().filter(|b| **b == b'\n').count(),
         }
     })?;
-    let text = text.trim_start_matches('\u{feff}');
-    let mut documents = Vec::new();
-    let (mut at, mut line) = (0, 1);
-    loop {
-        let rest = text.get(at..).unwrap_or_default();
+    Ok(text.trim_start_matches('\u{feff}'))
+}
+
+/// One JSON document of the input.
+enum Document {
+    /// A finding that needed no second look.
+    Straight(Box<Straight>),
+    /// Anything else.
+    Value(Value),
+    Broken(EventError),
+}
+
+impl Document {
+    fn read(self, prefix: String, events: &mut Events) {
+        let place = Place::document(prefix);
+        match self {
+            Self::Straight(straight) => events.extend(straight.read(place)),
+            Self::Value(value) => event(wire_names(value), place, events),
+            Self::Broken(error) => events.push(Err(error)),
+        }
+    }
+}
+
+/// The JSON documents of a text, each with the line on which it starts.
+struct Documents<'a> {
+    text: &'a str,
+    at: usize,
+    line: usize,
+}
+
+impl<'a> Documents<'a> {
+    fn new(text: &'a str, line: usize) -> Self {
+        Self { text, at: 0, line }
+    }
+}
+
+impl Iterator for Documents<'_> {
+    type Item = (usize, Document);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.text.get(self.at..).unwrap_or_default();
         let blank = rest.len() - rest.trim_start().len();
-        line += line_ends(rest, blank);
-        at += blank;
-        let rest = rest.trim_start();
-        let mut stream = Deserializer::from_str(rest).into_iter::<Value>();
-        let length = match stream.next() {
-            Some(Ok(value)) => {
-                documents.push((line, Ok(value)));
-                stream.byte_offset()
-            }
-            Some(Err(error)) => {
-                let before = text.get(..at).unwrap_or_default();
-                let column = before.len() - before.rfind('\n').map_or(0, |end| end + 1);
-                let error = not_json("the input", (line - 1, column), &error);
-                documents.push((line, Err(error)));
-                match next_document(rest) {
-                    Some(length) => length,
-                    None => break,
+        self.line += line_ends(rest, blank);
+        self.at += blank;
+        let (rest, line) = (rest.trim_start(), self.line);
+        if rest.is_empty() {
+            return None;
+        }
+        let (document, length) = match straight(rest) {
+            Some((straight, length)) => (Document::Straight(straight), length),
+            None => {
+                let mut stream = Deserializer::from_str(rest).into_iter::<Value>();
+                match stream.next()? {
+                    Ok(value) => (Document::Value(value), stream.byte_offset()),
+                    Err(error) => {
+                        let before = self.text.get(..self.at).unwrap_or_default();
+                        let column = before.len() - before.rfind('\n').map_or(0, |end| end + 1);
+                        let error = not_json("the input", (line - 1, column), &error);
+                        let length = next_document(rest).unwrap_or(rest.len());
+                        (Document::Broken(error), length)
+                    }
                 }
             }
-            None => break,
         };
-        line += line_ends(rest, length);
-        at += length;
+        self.line += line_ends(rest, length);
+        self.at += length;
+        Some((line, document))
     }
-    if documents.is_empty() {
-        return Err(EventError::Empty);
-    }
-    Ok(documents)
 }
 
 /// How many lines end in the first `length` bytes of `text`.
@@ -246,7 +291,7 @@ fn wrapping(mut map: Map<String, Value>, place: Place, events: &mut Events) {
             found: what,
         }));
     } else {
-        events.extend(detail::read(Value::Object(map), &place));
+        events.extend(detail::read(as_object(Value::Object(map)), &place));
     }
 }
 
@@ -309,7 +354,7 @@ fn envelope(mut map: Map<String, Value>, place: &Place, events: &mut Events) {
         Value::Object(map) if map.is_empty() => events.push(Err(EventError::EmptyDetail {
             place: place.to_string(),
         })),
-        Value::Object(map) => events.extend(detail::read(Value::Object(map), &place)),
+        Value::Object(map) => events.extend(detail::read(as_object(Value::Object(map)), &place)),
         other => events.push(Err(EventError::NotAnObject {
             place: place.to_string(),
             found: kind_of(&other),
