@@ -5,7 +5,10 @@
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_guardduty::Client;
-use aws_sdk_guardduty::types::{Condition, Feedback, FilterAction, FindingCriteria};
+use aws_sdk_guardduty::types::{
+    Condition, Feedback, FilterAction, FindingCriteria, OrderBy, SortCriteria,
+};
+use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
 use super::body::Kept;
@@ -25,6 +28,8 @@ pub const WRITES: [&str; 2] = [
 
 /// The most types that CreateSampleFindings takes at once.
 const SAMPLE_TYPES: usize = 50;
+/// The most findings that ListFindings lists, and that GetFindings takes, at once.
+const FINDINGS: i32 = 50;
 /// An account has at most 100 filters in a Region, and a page at least one.
 const FILTER_PAGES: usize = 100;
 
@@ -146,6 +151,92 @@ pub async fn sample_findings(aws: &Aws, region: &str, types: &[String]) -> Resul
             .map_err(|error| AwsError::new("CreateSampleFindings", &in_region(region), &error))?;
     }
     Ok(())
+}
+
+/// The findings of a Region that GuardDuty updated since a time, the archived ones too, in the order of their updates.
+#[derive(Debug)]
+pub struct Past {
+    client: Client,
+    detector: String,
+    region: String,
+    since: Timestamp,
+    /// Where the next page begins; none at the end.
+    token: Option<Option<String>>,
+}
+
+impl Past {
+    /// Finds our detector.
+    pub async fn new(aws: &Aws, region: &str, since: Timestamp) -> Result<Self, AwsError> {
+        let client = client(aws.config(), region);
+        Ok(Self {
+            detector: detector(aws, &client, region).await?,
+            client,
+            region: region.to_owned(),
+            since,
+            token: Some(None),
+        })
+    }
+
+    /// GuardDuty's answer with the next of them, 50 at most, as [`finding::read`] reads it; none at the end.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, AwsError> {
+        while let Some(token) = self.token.take() {
+            let updated = Condition::builder()
+                .greater_than_or_equal(self.since.as_millisecond())
+                .build();
+            let sort = SortCriteria::builder()
+                .attribute_name("updatedAt")
+                .order_by(OrderBy::Asc)
+                .build();
+            let request = self
+                .client
+                .list_findings()
+                .detector_id(&self.detector)
+                .finding_criteria(
+                    FindingCriteria::builder()
+                        .criterion("updatedAt", updated)
+                        .build(),
+                )
+                .sort_criteria(sort)
+                .max_results(FINDINGS)
+                .set_next_token(token);
+            let page = request
+                .send()
+                .await
+                .map_err(|error| AwsError::new("ListFindings", &in_region(&self.region), &error))?;
+            let token = page.next_token().filter(|token| !token.is_empty());
+            self.token = token.map(|token| Some(token.to_owned()));
+            let ids = page.finding_ids();
+            if !ids.is_empty() {
+                let body = get_all(&self.client, &self.detector, ids, &self.region).await?;
+                return Ok(Some(body));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// GuardDuty's answer with these findings, as it came.
+async fn get_all(
+    client: &Client,
+    detector: &str,
+    ids: &[String],
+    region: &str,
+) -> Result<Vec<u8>, AwsError> {
+    let kept = Kept::default();
+    let request = client
+        .get_findings()
+        .detector_id(detector)
+        .set_finding_ids(Some(ids.to_vec()))
+        .customize()
+        .interceptor(kept.clone());
+    if let Err(error) = request.send().await {
+        let status = error.raw_response().map(|answer| answer.status().as_u16());
+        // What the SDK cannot read, our own reader may.
+        if status != Some(200) {
+            return Err(AwsError::new("GetFindings", &in_region(region), &error));
+        }
+    }
+    Ok(kept.take().map(|answer| answer.body).unwrap_or_default())
 }
 
 async fn get(aws: &Aws, finding: &Finding) -> Reread {

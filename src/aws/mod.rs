@@ -10,6 +10,7 @@ mod error;
 pub mod guardduty;
 pub mod macie;
 mod member;
+mod objects;
 pub mod organizations;
 mod quick;
 mod region;
@@ -33,6 +34,7 @@ use crate::enrichment::Membership;
 use member::Members;
 
 pub use error::{AwsError, Meaning};
+pub use objects::{Content, Listed, Objects};
 pub use region::bucket_region;
 pub use session::{Caller, caller, identity};
 pub use settings::{Place, read, write};

@@ -69,8 +69,8 @@ pub struct Known {
 
 /// What was counted so far.
 #[derive(Debug)]
-pub struct Tally<'t> {
-    trial: &'t Trial,
+pub struct Tally {
+    trial: Arc<Trial>,
     read: Read,
     facts: Facts,
     broken: Firsts<Broken>,
@@ -90,9 +90,9 @@ pub struct Tally<'t> {
 /// How often each effect occurred.
 type Effects = [u64; Effect::WORDS.len()];
 
-impl<'t> Tally<'t> {
+impl Tally {
     /// Nothing yet.
-    pub fn new(trial: &'t Trial) -> Self {
+    pub fn new(trial: Arc<Trial>) -> Self {
         Self {
             trial,
             read: Read::default(),
@@ -172,7 +172,7 @@ impl<'t> Tally<'t> {
     }
 
     fn judge(&mut self, spot: &Spot, finding: &Finding, target: &Target, known: Option<&Known>) {
-        let trial = self.trial;
+        let trial = &self.trial.clone();
         let nothing = verdict::Facts::default();
         let facts = known.map_or(&nothing, |known| &known.facts);
         let case = Case {

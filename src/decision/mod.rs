@@ -4,6 +4,7 @@
 
 mod wanted;
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -197,11 +198,14 @@ pub fn weigh<'p>(situation: &Situation<'p>) -> Weighed<'p> {
         plan: Plan::default(),
     };
     let account = bucket.map_or(&finding.account, |bucket| &bucket.account);
-    let spared: BTreeSet<String> = break_glass(policy, own, account)
-        .into_iter()
-        .chain(own.principals.iter().cloned())
-        .collect();
-    let context = Context {
+    let spared: LazyCell<BTreeSet<String>, _> = LazyCell::new(|| {
+        break_glass(policy, own, account)
+            .into_iter()
+            .chain(own.principals.iter().cloned())
+            .collect()
+    });
+    // Only what amends something needs it.
+    let context = LazyCell::new(|| Context {
         finding,
         bucket,
         classification: &classification,
@@ -211,7 +215,7 @@ pub fn weigh<'p>(situation: &Situation<'p>) -> Weighed<'p> {
         means_log_targets: selected
             .rule
             .is_some_and(|rule| rule.when.bucket_use.contains(&BucketUse::LogTarget)),
-    };
+    });
     let mode_line = selected
         .rule
         .and_then(|rule| rule.mode_line)

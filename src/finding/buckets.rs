@@ -113,9 +113,13 @@ pub(super) fn is_region(text: &str) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct Buckets {
     found: Vec<(Option<String>, Bucket)>,
+    /// Where they are in `found`; empty while they are few enough to be looked through.
     first_by_name: BTreeMap<String, usize>,
     by_owner: BTreeMap<(String, String), usize>,
 }
+
+/// So many are looked through. Most findings name one.
+const FEW: usize = 8;
 
 impl Buckets {
     pub(super) fn is_empty(&self) -> bool {
@@ -124,44 +128,66 @@ impl Buckets {
 
     /// Adds a mention of a bucket. Without an `account` it is taken to be the bucket of that name already mentioned.
     pub(super) fn add(&mut self, account: Option<String>, bucket: Bucket) {
-        let name = bucket.name.clone();
-        match self.position(&name, account.as_ref()) {
-            Some(position) => {
-                if let Some((owner, known)) = self.found.get_mut(position) {
-                    if let (None, Some(account)) = (owner.as_ref(), account) {
-                        self.by_owner.insert((name, account.clone()), position);
-                        *owner = Some(account);
-                    }
-                    merge(known, bucket);
-                }
+        let position = self.position(&bucket.name, account.as_deref());
+        let Some(position) = position else {
+            self.found.push((account, bucket));
+            match self.found.len() {
+                0..=FEW => {}
+                // The first of too many: from now on all of them are looked up.
+                length if length == FEW + 1 => (0..length).for_each(|at| self.index(at)),
+                length => self.index(length - 1),
             }
-            None => {
-                let position = self.found.len();
-                if let Some(account) = &account {
-                    self.by_owner
-                        .insert((name.clone(), account.clone()), position);
-                }
-                self.first_by_name.entry(name).or_insert(position);
-                self.found.push((account, bucket));
+            return;
+        };
+        let Some((owner, known)) = self.found.get_mut(position) else {
+            return;
+        };
+        merge(known, bucket);
+        if owner.is_none() && account.is_some() {
+            *owner = account;
+            if self.found.len() > FEW {
+                self.index(position);
             }
         }
     }
 
-    fn position(&self, name: &str, account: Option<&String>) -> Option<usize> {
-        let first = self.first_by_name.get(name).copied();
+    fn index(&mut self, position: usize) {
+        let Some((owner, bucket)) = self.found.get(position) else {
+            return;
+        };
+        let first = self.first_by_name.entry(bucket.name.clone());
+        first.or_insert(position);
+        if let Some(owner) = owner {
+            let key = (bucket.name.clone(), owner.clone());
+            self.by_owner.insert(key, position);
+        }
+    }
+
+    fn position(&self, name: &str, account: Option<&str>) -> Option<usize> {
+        let few = self.found.len() <= FEW;
+        let first = match few {
+            true => self.found.iter().position(|(_, known)| known.name == name),
+            false => self.first_by_name.get(name).copied(),
+        };
         let Some(account) = account else {
             return first;
         };
-        self.by_owner
-            .get(&(name.to_owned(), account.clone()))
-            .copied()
-            .or_else(|| {
-                first.filter(|position| {
-                    self.found
-                        .get(*position)
-                        .is_some_and(|(owner, _)| owner.is_none())
-                })
+        let owned = match few {
+            true => self
+                .found
+                .iter()
+                .position(|(owner, known)| known.name == name && owner.as_deref() == Some(account)),
+            false => {
+                let key = (name.to_owned(), account.to_owned());
+                self.by_owner.get(&key).copied()
+            }
+        };
+        owned.or_else(|| {
+            first.filter(|position| {
+                let found = self.found.get(*position);
+                found.is_some_and(|(owner, _)| owner.is_none())
             })
+        })
     }
 
     /// The targets; a bucket whose owner is not said is the finding's account's.

@@ -14,10 +14,18 @@ const ACCOUNT_BLOCK_DISABLED: &str = "Policy:S3/AccountBlockPublicAccessDisabled
 /// Reads one finding, whose keys have their wire names. The first result is the event; others are buckets of it that
 /// cannot be named. Where no bucket can be named, these errors are all there is.
 pub(super) fn read(detail: Detail, place: &Place) -> Vec<Result<Event, EventError>> {
-    let required = match Required::of(&detail, place) {
-        Ok(required) => required,
-        Err(error) => return vec![Err(error)],
-    };
+    match Required::of(&detail, place) {
+        Ok(required) => read_whole(detail, required, place),
+        Err(error) => vec![Err(error)],
+    }
+}
+
+/// The same for one that is known to have what it must have.
+pub(super) fn read_whole(
+    detail: Detail,
+    required: Required,
+    place: &Place,
+) -> Vec<Result<Event, EventError>> {
     if !concerns_s3(&detail, &required.kind) {
         return vec![Ok(Event::Ignored(Ignored {
             reason: IgnoredReason::NoS3,
@@ -39,18 +47,9 @@ pub(super) fn read(detail: Detail, place: &Place) -> Vec<Result<Event, EventErro
         .collect()
 }
 
-/// Whether nothing is missing that a finding must have.
-pub(super) fn is_whole(detail: &Detail) -> bool {
-    let is = |value: &Option<String>, is: fn(&str) -> bool| value.as_deref().is_some_and(is);
-    is(&detail.id, is_id)
-        && detail.kind.is_some()
-        && is(&detail.account_id, is_account)
-        && is(&detail.region, is_region)
-}
-
 /// What no finding is without. The envelope's account and Region are no substitute: an administrator's account receives
 /// its members' findings.
-struct Required {
+pub(super) struct Required {
     id: String,
     kind: String,
     account: String,
@@ -58,14 +57,14 @@ struct Required {
 }
 
 impl Required {
-    fn of(detail: &Detail, place: &Place) -> Result<Self, EventError> {
+    pub(super) fn of(detail: &Detail, place: &Place) -> Result<Self, EventError> {
         let field = |key: &str, value: &Option<String>, is: fn(&str) -> bool, expected| {
-            let place = place.key(key).to_string();
+            let place = || place.key(key).to_string();
             match value {
-                None => Err(EventError::Missing { place }),
+                None => Err(EventError::Missing { place: place() }),
                 Some(text) if is(text) => Ok(text.clone()),
                 Some(text) => Err(EventError::Unusable {
-                    place,
+                    place: place(),
                     found: quoted(text),
                     expected,
                 }),
@@ -151,10 +150,10 @@ fn finding(
     let action = &service.action.aws_api_call_action;
 
     let mut buckets = Buckets::default();
-    let details_place = place.key("resource").key("s3BucketDetails");
-    add_details(bucket_details, &details_place, &id, &mut buckets, problems);
-    let sequence_place = place.key("service").key("detection").key("sequence");
-    let told = sequence::read(said, &sequence_place, &id, &mut buckets, problems);
+    let details_place = || place.key("resource").key("s3BucketDetails");
+    add_details(bucket_details, details_place, &id, &mut buckets, problems);
+    let sequence_place = || place.key("service").key("detection").key("sequence");
+    let told = sequence::read(said, sequence_place, &id, &mut buckets, problems);
     if buckets.is_empty() && problems.is_empty() {
         let place = place
             .key("service.action.awsApiCallAction.affectedResources")
@@ -206,7 +205,7 @@ fn finding(
 
 fn add_details(
     details: Vec<S3Bucket>,
-    place: &Place,
+    place: impl Fn() -> Place,
     finding: &str,
     buckets: &mut Buckets,
     problems: &mut Vec<EventError>,
@@ -219,7 +218,7 @@ fn add_details(
         };
         let Some(named) = Reference::bucket(text) else {
             problems.push(EventError::Bucket {
-                place: place.index(index).key(key).to_string(),
+                place: place().index(index).key(key).to_string(),
                 found: quoted(text),
                 finding: finding.to_owned(),
             });

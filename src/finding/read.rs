@@ -195,7 +195,7 @@ impl Iterator for Documents<'_> {
 /// How many lines end in the first `length` bytes of `text`.
 fn line_ends(text: &str, length: usize) -> usize {
     let passed = text.as_bytes().get(..length).unwrap_or_default();
-    passed.iter().filter(|b| **b == b'\n').count()
+    memchr::memchr_iter(b'\n', passed).count()
 }
 
 /// Where to go on after a broken document: one bad line of an archive must not hide the lines after it. Documents start

@@ -30,7 +30,7 @@ pub(super) fn concerns_s3(sequence: &Sequence) -> bool {
 /// Reads the sequence, adding its buckets to `buckets` and those that cannot be named to `problems`.
 pub(super) fn read(
     sequence: Sequence,
-    place: &Place,
+    place: impl Fn() -> Place,
     finding: &str,
     buckets: &mut Buckets,
     problems: &mut Vec<EventError>,
@@ -41,8 +41,8 @@ pub(super) fn read(
     for (index, resource) in sequence.resources.into_iter().enumerate() {
         match kind_of(&resource) {
             Kind::Bucket | Kind::Object => {
-                let place = place.key("resources").index(index).key("uid");
                 if let Err(found) = add(resource, &objects_in, buckets) {
+                    let place = place().key("resources").index(index).key("uid");
                     problems.push(EventError::Bucket {
                         place: place.to_string(),
                         found,

@@ -10,7 +10,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::detail;
+use super::detail::{self, Required};
 use super::error::{EventError, Place};
 use super::names::{Key, Named, with_key};
 use super::read::Event;
@@ -19,6 +19,7 @@ use super::wire::Detail;
 /// A finding, and whether it is in an envelope.
 pub(super) struct Straight {
     detail: Detail,
+    required: Required,
     enveloped: bool,
 }
 
@@ -28,7 +29,7 @@ impl Straight {
             true => place.key("detail"),
             false => place,
         };
-        detail::read(self.detail, &place)
+        detail::read_whole(self.detail, self.required, &place)
     }
 }
 
@@ -37,14 +38,19 @@ pub(super) fn straight(text: &str) -> Option<(Box<Straight>, usize)> {
     // EventBridge writes `detail-type` near the beginning. A wrong guess costs time and nothing else.
     const NEAR: usize = 400;
     let near = text.as_bytes().get(..NEAR).unwrap_or(text.as_bytes());
-    let enveloped = near.windows(13).any(|window| window == b"\"detail-type\"");
+    let enveloped = memchr::memmem::find(near, b"\"detail-type\"").is_some();
     let json = serde_json::Deserializer::from_str(text);
     let (detail, length) = match enveloped {
         true => first(json.into_iter::<Enveloped>()).map(|(found, length)| (found.0, length)),
         false => first(json.into_iter::<Bare>()).map(|(found, length)| (found.0, length)),
     }?;
-    let straight = Straight { detail, enveloped };
-    detail::is_whole(&straight.detail).then(|| (Box::new(straight), length))
+    let anywhere = Place::document(String::new());
+    let straight = Straight {
+        required: Required::of(&detail, &anywhere).ok()?,
+        detail,
+        enveloped,
+    };
+    Some((Box::new(straight), length))
 }
 
 fn first<'de, T: Deserialize<'de>>(

@@ -3,6 +3,7 @@
 //! Every function here is pure and takes the very value that `--output json` prints, so that the two can never say
 //! different things. Symbols always go with color, because color is not always there and not everybody sees it.
 
+mod backtest;
 mod changes;
 mod difference;
 mod header;
@@ -19,6 +20,7 @@ mod xml;
 
 use anstyle::{AnsiColor, Color, Effects};
 
+pub use backtest::backtest;
 pub use changes::{changes, follow_ups};
 pub(crate) use header::severity;
 pub use incident::{Account, Explanation, account, explanation};

@@ -173,7 +173,7 @@ fn records(records: &Records, style: Style) -> String {
 }
 
 /// What a verdict says, row by row.
-fn rows(verdict: &Verdict) -> [(&'static str, String); 5] {
+fn rows(verdict: &Verdict) -> [(&'static str, String); 6] {
     let list = |items: &[String]| match items.is_empty() {
         true => "nothing".to_owned(),
         false => items.join(", "),
@@ -183,6 +183,8 @@ fn rows(verdict: &Verdict) -> [(&'static str, String); 5] {
         ("rule", verdict.rule.clone()),
         ("mode", verdict.mode.to_string()),
         ("taken", list(&verdict.taken)),
+        // What they change depends on settings that the record does not hold.
+        ("undecided", list(&verdict.open)),
         ("withheld", list(&verdict.withheld)),
         ("follow-up", list(&follow_up)),
     ]

@@ -99,7 +99,7 @@ fn told(record: &Record, account: &str, bucket: Option<&str>) {
         policy: record.policy.clone(),
         settings_known: true,
         decision: record.decision.clone(),
-        next: "portcullis plan EVENT".to_owned(),
+        next: Some("portcullis plan EVENT".to_owned()),
     };
     is_a_page(&report::explanation(&explanation, true, Style::default()));
     let told = Told {

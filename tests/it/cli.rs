@@ -12,11 +12,12 @@ use serde_json::{Value, json};
 
 use crate::stand_in;
 
-const VERBS: [&str; 15] = [
+const VERBS: [&str; 16] = [
     "init",
     "validate",
     "push",
     "explain",
+    "backtest",
     "plan",
     "apply",
     "rollback",

@@ -4,6 +4,7 @@
 
 mod access_points;
 mod accounts;
+mod backtest;
 mod cli;
 mod decide;
 mod directory_buckets;

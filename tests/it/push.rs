@@ -255,7 +255,7 @@ async fn a_write_whose_answer_is_lost_is_looked_up() {
 /// What a rule asks for besides its measures counts; the mode of a rule that asks for nothing does not.
 #[test]
 fn records_differ_by_what_would_be_done() {
-    let record = decided(include_bytes!("../../events/discovery-tor.json"));
+    let record = record_of(include_bytes!("../../events/discovery-tor.json"));
     let under = |mode: &str, measures: &str| {
         let text = OLD
             .replace("mode: observe", &format!("mode: {mode}"))
@@ -316,12 +316,13 @@ async fn store_is_clear(client: &aws_sdk_s3::Client, bucket: &str) {
 
 /// Stores what `OLD` decided about a bucket whose flags are off.
 fn record(folder: &Folder, event: &[u8]) {
-    let record = decided(event);
+    let record = record_of(event);
     let text = json!(record).to_string();
     folder.write(&format!(".portcullis/records/{}.json", record.id), &text);
 }
 
-fn decided(event: &[u8]) -> Record {
+/// The record of what `OLD` decides about a bucket whose flags are off.
+pub(crate) fn record_of(event: &[u8]) -> Record {
     let Ok(Event::Finding(finding)) = read(event).remove(0) else {
         panic!("the event is a finding")
     };

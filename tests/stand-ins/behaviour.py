@@ -6,6 +6,7 @@ answers with the wire's names. What the models do not say rests on AWS's documen
 
 import hashlib
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.model import ServiceModel
@@ -123,6 +124,21 @@ def guardduty(account: Account, request: Input) -> Account:
     return service
 
 
+def list_findings(account: Account, request: Input) -> Any:
+    findings = guardduty(account, request).get("findings", [])
+    for key, condition in request.get("FindingCriteria", {}).get("criterion", {}).items():
+        if key != "updatedAt" or list(condition) != ["greaterThanOrEqual"]:
+            raise Impossible(f"this stand-in does not know the criterion {key} {list(condition)}")
+        since = datetime.fromtimestamp(condition["greaterThanOrEqual"] / 1000, UTC)
+        findings = [finding for finding in findings if datetime.fromisoformat(finding["updatedAt"]) >= since]
+    if sort := request.get("SortCriteria"):
+        if sort != {"attributeName": "updatedAt", "orderBy": "ASC"}:
+            raise Impossible(f"this stand-in does not know the order {sort}")
+        findings = sorted(findings, key=lambda finding: finding["updatedAt"])
+    ids = [finding["id"] for finding in findings]
+    return page("findingIds", ids, request.get("MaxResults", 50), request.get("NextToken"))
+
+
 def get_findings(account: Account, request: Input) -> Any:
     findings = guardduty(account, request).get("findings", [])
     return {"findings": [finding for finding in findings if finding["id"] in request["FindingIds"]]}
@@ -203,6 +219,7 @@ OPERATIONS = {
         "GetFindings": get_findings,
         "ListDetectors": list_detectors,
         "ListFilters": list_filters,
+        "ListFindings": list_findings,
         "UpdateFindingsFeedback": update_findings_feedback,
     },
 }

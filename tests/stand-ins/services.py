@@ -75,7 +75,9 @@ def check(account: dict[str, Any]) -> None:
         raise Impossible(f"an account has no {sorted(unknown)}")
     for name, errors in account.get("errors", {}).items():
         for error in errors if isinstance(errors, list) else [errors]:
-            check_error(name, error)
+            # Nothing in a list stands for a call that goes well.
+            if error is not None:
+                check_error(name, error)
     if account.get("unmodelled"):
         return
     macie, guardduty = account.get("macie") or {}, account.get("guardduty") or {}

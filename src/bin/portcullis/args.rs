@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args as Group, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::SignedDuration;
 use portcullis::settings::SettingKind;
@@ -82,6 +82,8 @@ pub(crate) enum Verb {
     Push(Push),
     /// Say what a finding means and what the policy says to it, without AWS
     Explain(Explain),
+    /// Try a policy on past findings: what it would have done, and what it changes of another policy
+    Backtest(Backtest),
     /// Show what apply would do about a finding; reads AWS and changes nothing
     Plan(Plan),
     /// Contain what a finding names: show the plan, ask, store the evidence, change, read back
@@ -144,6 +146,41 @@ pub(crate) struct Explain {
     pub(crate) store: StoreArgs,
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
+}
+
+#[derive(Debug, Group)]
+#[group(skip)]
+#[command(group(ArgGroup::new("findings").required(true).args(["source", "since", "records"])))]
+pub(crate) struct Backtest {
+    /// Findings as JSON, one a line or in any wrapping, compressed with gzip or not: files, folders, s3://bucket/prefix of an
+    /// export, or - for standard input
+    pub(crate) source: Vec<PathBuf>,
+    /// Take the findings that GuardDuty has of so long a time, such as 30d
+    #[arg(long, value_name = "DURATION", value_parser = since)]
+    pub(crate) since: Option<SignedDuration>,
+    /// Take the findings of the store's records, with the facts that are in them
+    #[arg(long)]
+    pub(crate) records: bool,
+    /// Compare with this policy: a file, s3://bucket/key or built-in
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) against: Option<String>,
+    /// What is known of targets: nothing beside the findings, what the store's records hold, or that and what AWS says now
+    #[arg(long, value_enum, default_value_t, value_name = "FACTS")]
+    pub(crate) facts: FactsFrom,
+    /// Take archived findings as they were before a person archived them
+    #[arg(long)]
+    pub(crate) as_new: bool,
+    #[command(flatten)]
+    pub(crate) deployment: Deployment,
+}
+
+/// Where the facts about targets come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FactsFrom {
+    None,
+    #[default]
+    Records,
+    Live,
 }
 
 #[derive(Debug, Group)]
@@ -331,6 +368,19 @@ fn wait(text: &str) -> Result<Duration, String> {
     possible
         .and_then(|wait| Duration::try_from(wait).ok())
         .ok_or_else(|| "give a duration such as 90s, 10m or 1h, of a day at most".to_owned())
+}
+
+/// GuardDuty keeps findings for 90 days.
+fn since(text: &str) -> Result<SignedDuration, String> {
+    let day = SignedDuration::from_hours(24);
+    let days = text.strip_suffix('d').and_then(|days| days.parse().ok());
+    let parsed: Option<SignedDuration> = days
+        .and_then(|days: u16| day.checked_mul(days.into()))
+        .or_else(|| text.parse().ok());
+    let possible = parsed.filter(|since| since.is_positive() && *since <= day * 90);
+    possible.ok_or_else(|| {
+        "give a duration such as 12h, 7d or 30d, of 90 days at most, for GuardDuty keeps findings no longer".to_owned()
+    })
 }
 
 fn setting() -> impl TypedValueParser<Value = SettingKind> {

@@ -3,6 +3,7 @@
 mod apply;
 mod args;
 mod ask;
+mod backtest;
 mod drill;
 mod entry;
 mod exit;
@@ -48,6 +49,7 @@ fn run(verb: Verb, out: &mut Out) -> Result<Exit, Failure> {
         Verb::Completions(args) => reference::completions(&args, out),
         Verb::Push(args) => on_runtime(push::run(&args, out)),
         Verb::Explain(args) => on_runtime(explain::run(&args, out)),
+        Verb::Backtest(args) => on_runtime(backtest::run(&args, out)),
         Verb::Plan(args) => on_runtime(plan::run(&args, out)),
         Verb::Apply(args) => on_runtime(apply::run(&args, out)),
         Verb::Rollback(args) => on_runtime(rollback::run(&args, out)),

@@ -319,7 +319,7 @@ async fn samples_are_asked_for_fifty_types_at_a_time() {
 }
 
 /// A member's finding, as the administrator's GuardDuty has it.
-fn detail() -> Value {
+pub(super) fn detail() -> Value {
     in_region(REGION)
 }
 

@@ -1,5 +1,6 @@
 //! Macie and GuardDuty: the real SDK over HTTP to our own stand-in, which knows their published models.
 
+mod backtest;
 mod drill;
 mod guardduty;
 mod macie;
