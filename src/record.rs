@@ -177,6 +177,72 @@ words! {
     }
 }
 
+/// What the store says became of a containment after its run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Since {
+    /// Whether it stands.
+    pub stands: Stands,
+    /// The rollbacks of the record, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rollbacks: Vec<RolledBack>,
+    /// A person's word that updates of the finding leave the target alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release: Option<Release>,
+}
+
+/// Whether the containment of a delivery stands, all of its attempts together.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stands {
+    /// None was begun.
+    Never,
+    /// It was begun and not ended.
+    #[serde(rename_all = "kebab-case")]
+    MayStand {
+        /// When it is to end by itself.
+        expires: Option<Timestamp>,
+        /// Whether what somebody undoes is put back.
+        hold: bool,
+    },
+    /// It has ended.
+    #[serde(rename_all = "kebab-case")]
+    Ended {
+        /// When that was found.
+        at: Timestamp,
+        /// Why.
+        why: String,
+    },
+}
+
+/// A rollback of a record.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RolledBack {
+    /// The rollback's own record.
+    pub record: String,
+    /// When it was begun.
+    pub at: Timestamp,
+    /// Who asked for it.
+    pub by: String,
+    /// How it ended; none where it has not.
+    pub outcome: Option<Outcome>,
+}
+
+/// The note that a person rolled a finding back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Release {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The record that was rolled back.
+    pub record: String,
+    /// When.
+    pub at: Timestamp,
+    /// Who did.
+    pub by: String,
+}
+
 impl Record {
     /// The bucket's name, or the account's id.
     pub fn target_name(&self) -> &str {

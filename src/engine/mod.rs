@@ -13,6 +13,7 @@ mod look;
 mod observe;
 mod questions;
 mod report;
+mod since;
 mod standing;
 mod sweep;
 mod undo;
@@ -27,6 +28,7 @@ use limits::Hour;
 use look::Look;
 use questions::{Memberships, Verification, beside};
 pub use report::{Report, Summary};
+pub use since::since;
 pub use undo::{OPERATOR_TIME, RollbackError, RollbackRequest};
 
 use crate::aws::{Aws, AwsError, Place};

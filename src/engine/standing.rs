@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::EngineError;
-use crate::record::{Record, VERSION, first_id};
+use crate::record::{Record, Stands, VERSION, first_id};
 use crate::store::{self, Created, ENDED, STANDING, Store, StoreError};
 
 /// A containment that may stand.
@@ -112,7 +113,35 @@ pub(super) async fn list(store: &Store) -> Result<Vec<String>, StoreError> {
 
 /// A mark; none where there is none.
 pub(super) async fn load(store: &Store, id: &str) -> Result<Option<Standing>, EngineError> {
-    let key = store::standing_key(id)?;
+    read(store, store::standing_key(id)?).await
+}
+
+/// What all marks of a record come to.
+pub(super) async fn stands(store: &Store, record: &str) -> Result<Stands, EngineError> {
+    let mut stands = Stands::Never;
+    let mut number = 1;
+    loop {
+        let id = numbered(first_id(record), number);
+        let Some(mark) = load(store, &id).await? else {
+            return Ok(stands);
+        };
+        let ended: Option<Ended> = read(store, store::ended_key(&id)?).await?;
+        let Some(Ended { at, why, .. }) = ended else {
+            return Ok(Stands::MayStand {
+                expires: mark.expires,
+                hold: mark.hold,
+            });
+        };
+        stands = Stands::Ended { at, why };
+        number += 1;
+    }
+}
+
+/// An object of the store; none where there is none.
+pub(super) async fn read<T: DeserializeOwned>(
+    store: &Store,
+    key: String,
+) -> Result<Option<T>, EngineError> {
     let object = store.get(&key).await.map_err(EngineError::Store)?;
     object
         .map(|object| {

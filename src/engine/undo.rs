@@ -1,13 +1,15 @@
 //! Rollback and an operator's apply, from a record.
 
-use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use jiff::SignedDuration;
 
+use super::since::UNDO;
 use super::{Engine, EngineError, Report, evidence, observe, standing, unique};
 use crate::aws::Place;
 use crate::decision::Decision;
 use crate::finding::Target;
-use crate::record::{Outcome, Record, RollbackOf, RunResult, VERSION, compact, target_digest};
+use crate::record::{
+    Outcome, Record, Release, RollbackOf, RunResult, VERSION, compact, target_digest,
+};
 use crate::rollback::{Inverse, inverse};
 use crate::settings::SettingKind;
 use crate::store::{self, Store, StoreError};
@@ -47,16 +49,6 @@ pub enum RollbackError {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
-}
-
-/// The note that a person rolled a finding back.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Release {
-    version: u32,
-    record: String,
-    at: Timestamp,
-    by: String,
 }
 
 impl Engine<'_> {
@@ -133,7 +125,7 @@ impl Engine<'_> {
         let mut undo = Record {
             version: VERSION,
             id: format!(
-                "u-{}-{}-{}",
+                "{UNDO}{}-{}-{}",
                 compact(now),
                 &unique()[..8],
                 target_digest(&record.finding, &record.target)

@@ -14,10 +14,10 @@ const LISTED: usize = 3;
 
 /// One line of a difference.
 #[derive(Debug)]
-pub(super) struct Line {
-    pub(super) symbol: Option<Symbol>,
-    pub(super) name: String,
-    pub(super) text: String,
+pub(crate) struct Line {
+    pub(crate) symbol: Option<Symbol>,
+    pub(crate) name: String,
+    pub(crate) text: String,
 }
 
 /// What has to be done to `before` to get `after`. `bucket_arn` tells Portcullis's own statements from others.
@@ -69,7 +69,7 @@ pub(super) fn write(lines: &[Line], indent: usize, style: Style) -> String {
 }
 
 /// What a setting holds, in one line: for a comparison in which three states stand side by side.
-pub(super) fn state(kind: SettingKind, setting: &Setting, bucket_arn: &str) -> String {
+pub(crate) fn state(kind: SettingKind, setting: &Setting, bucket_arn: &str) -> String {
     match setting {
         Setting::Unreadable { operation, code } => {
             format!(

@@ -1,5 +1,6 @@
 //! The lines that say which finding, which target and which rule.
 
+use super::rows::{Row, Text, Tone};
 use super::{LINE, Style, shown};
 use crate::decision::Decision;
 use crate::finding::{Finding, Target};
@@ -13,72 +14,54 @@ pub(super) fn line(name: &str, text: &str, style: Style) -> String {
     format!("{}{text}\n", style.strong(&super::padded(name, NAMES)))
 }
 
-/// The line of the finding: its type, severity and id.
-pub(super) fn finding(finding: &Finding, style: Style) -> String {
-    let kind = style.strong(&shown(&finding.kind, LINE));
+/// The finding: its type, severity and id.
+pub(super) fn finding(finding: &Finding) -> Row {
     let severity = severity(finding.severity);
-    line(
-        "Finding",
-        &format!(
-            "{kind}  {severity}  {}",
-            style.faint(&shown(&finding.id, LINE))
-        ),
-        style,
-    )
+    let text = Text::new(Tone::Strong, shown(&finding.kind, LINE))
+        .plain(format!("  {severity}  "))
+        .and(Tone::Faint, shown(&finding.id, LINE));
+    Row::one("Finding", text)
 }
 
-/// The line of the target.
-pub(super) fn target(finding: &Finding, target: &Target, style: Style) -> String {
+/// The target and where it is.
+pub(super) fn target(finding: &Finding, target: &Target) -> Row {
     match target {
         Target::Bucket(bucket) => {
             let region = bucket.region.as_deref().unwrap_or(&finding.region);
             let place = format!(
-                "({}, {})",
+                " ({}, {})",
                 shown(&bucket.account, LINE),
                 shown(region, LINE)
             );
-            line(
-                "Bucket",
-                &format!("{} {place}", style.strong(&shown(&bucket.name, LINE))),
-                style,
-            )
+            let name = Text::new(Tone::Strong, shown(&bucket.name, LINE));
+            Row::one("Bucket", name.plain(place))
         }
         Target::Account(account) => {
-            let place = format!("({})", shown(&finding.region, LINE));
-            line(
-                "Account",
-                &format!("{} {place}", style.strong(&shown(account, LINE))),
-                style,
-            )
+            let name = Text::new(Tone::Strong, shown(account, LINE));
+            let place = format!(" ({})", shown(&finding.region, LINE));
+            Row::one("Account", name.plain(place))
         }
     }
 }
 
 /// The rule and its place in the policy file.
-pub(super) fn rule(decision: &Decision, style: Style) -> String {
+pub(super) fn rule(decision: &Decision) -> Text {
     let place = format!("({})", shown(&decision.place, LINE));
-    format!(
-        "\"{}\" {}",
-        shown(&decision.rule, LINE),
-        style.faint(&place)
-    )
+    Text::from(format!("\"{}\" ", shown(&decision.rule, LINE))).and(Tone::Faint, place)
 }
 
-/// The line of the mode, and what makes it so.
-pub(super) fn mode(decision: &Decision, style: Style) -> String {
-    let word = match decision.mode {
-        Mode::Observe => style.doubtful(decision.mode.word()),
-        Mode::Enforce => style.strong(decision.mode.word()),
+/// The mode, and what makes it so.
+pub(super) fn mode(decision: &Decision) -> Row {
+    let tone = match decision.mode {
+        Mode::Observe => Tone::Doubtful,
+        Mode::Enforce => Tone::Strong,
     };
-    line(
-        "Mode",
-        &format!("{word} ({})", shown(&decision.mode_because, 2 * LINE)),
-        style,
-    )
+    let because = format!(" ({})", shown(&decision.mode_because, 2 * LINE));
+    Row::one("Mode", Text::new(tone, decision.mode.word()).plain(because))
 }
 
 /// The bucket's name, or the account's id in words.
-pub(super) fn target_name(target: &Target) -> String {
+pub(crate) fn target_name(target: &Target) -> String {
     match target {
         Target::Bucket(bucket) => shown(&bucket.name, LINE),
         Target::Account(account) => format!("account {}", shown(account, LINE)),
@@ -94,7 +77,7 @@ pub(super) fn the_target(target: &Target) -> &'static str {
 }
 
 /// The ARN by which Portcullis's own statements are told, empty for an account.
-pub(super) fn bucket_arn(finding: &Finding, target: &Target) -> String {
+pub(crate) fn bucket_arn(finding: &Finding, target: &Target) -> String {
     match target {
         Target::Bucket(bucket) => bucket.arn(&finding.partition, &finding.region),
         Target::Account(_) => String::new(),

@@ -5,16 +5,18 @@
 use serde::Serialize;
 
 use super::changes::{changes as results, follow_ups};
-use super::header::{self, line};
 use super::meaning::meaning;
+use super::rows::{self, Row, Text, Tone};
 use super::said::{incident, objects};
-use super::{Investigation, LINE, Style, investigation, plan, rollback, shown};
+use super::{
+    Investigation, LINE, Style, header, investigation, now, plan, quoted, rollback, shown,
+};
 use crate::classification::Classification;
 use crate::decision::{Decision, Weighed};
 use crate::finding::{Finding, Target};
 use crate::guard::Guard;
 use crate::policy::Policy;
-use crate::record::{Outcome, PolicyRef, Record, RunResult};
+use crate::record::{Outcome, PolicyRef, Record, RunResult, Since, Stands};
 use crate::verdict::Case;
 
 /// What a finding means and what the policy says to it, as far as the finding and given facts tell.
@@ -82,6 +84,9 @@ pub struct Account {
     /// What became of its changes; none where there were none to make, or where the run has not ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<RunResult>,
+    /// What became of the containment since; none where the store was not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Since>,
 }
 
 impl Account {
@@ -111,6 +116,7 @@ impl Account {
                 ..record
             },
             result,
+            since: None,
         }
     }
 
@@ -120,6 +126,103 @@ impl Account {
             .as_ref()
             .map(|result| result.outcome)
             .or(self.record.outcome)
+    }
+
+    /// The command that undoes it; none where there is nothing that may be undone.
+    pub(crate) fn undo(&self) -> Option<String> {
+        let may_have_written = match &self.result {
+            Some(result) => result.outcome != Outcome::Failed,
+            None => self.record.outcome.is_none(),
+        };
+        let since = self.since.as_ref().map(|since| &since.stands);
+        let has_ended = matches!(since, Some(Stands::Ended { .. }));
+        (may_have_written && self.record.rollback.is_none() && !has_ended).then(|| {
+            format!(
+                "portcullis rollback {}",
+                quoted(&shown(&self.record.id, LINE))
+            )
+        })
+    }
+
+    /// What is to be said where there is no result.
+    pub(crate) fn without_result(&self) -> &'static str {
+        match self.record.outcome {
+            None => {
+                "There is no result yet: compare the bucket with this record, and apply the record again to bring it to its end."
+            }
+            Some(_) => "Nothing was changed.",
+        }
+    }
+}
+
+/// Which record it is, how it ended and who asked for it.
+pub(crate) fn heading(account: &Account) -> Vec<Row> {
+    let Record {
+        id,
+        at,
+        asked_by,
+        program,
+        ..
+    } = &account.record;
+    let outcome = match account.outcome() {
+        Some(outcome) => Text::new(Tone::Strong, outcome.word()),
+        None => Text::new(
+            Tone::Doubtful,
+            "unknown: the run has not ended, or was cut off before it could say how it ended",
+        ),
+    };
+    let asked_by = match asked_by.as_str() {
+        "event" => "the finding's event".to_owned(),
+        _ => shown(asked_by, LINE),
+    };
+    let program = shown(program, 32);
+    vec![
+        Row::one(
+            "Record",
+            Text::new(Tone::Strong, shown(id, LINE)).plain(format!(" of {at:.0}")),
+        ),
+        Row::one("Outcome", outcome),
+        Row::one("Asked by", format!("{asked_by} (portcullis {program})")),
+    ]
+}
+
+/// Which finding and which target.
+pub(crate) fn subject(finding: &Finding, target: &Target) -> Vec<Row> {
+    vec![header::finding(finding), header::target(finding, target)]
+}
+
+/// What GuardDuty says, and what follows from it.
+pub(crate) fn findings(account: &Account) -> (Vec<Row>, Vec<Row>) {
+    let Record {
+        finding,
+        target,
+        classification,
+        ..
+    } = &account.record;
+    (
+        incident(finding, target),
+        meaning(classification, &account.investigation),
+    )
+}
+
+/// Which rule decided, in which mode and in which policy file.
+pub(crate) fn ruling(record: &Record) -> Vec<Row> {
+    let digest: String = record.policy.digest.chars().take(12).collect();
+    let policy = format!(
+        "{}, sha256 {}…",
+        shown(&record.policy.name, LINE),
+        shown(&digest, 12)
+    );
+    let mut rows = decided(&record.decision);
+    rows.push(Row::one("Policy", policy));
+    rows
+}
+
+/// What the changes of a decision are: planned, or what would have been.
+pub(crate) fn planned(decision: &Decision) -> &'static str {
+    match decision.taken.is_empty() {
+        true => "Would have changed",
+        false => "Planned",
     }
 }
 
@@ -136,17 +239,14 @@ pub fn explanation(explanation: &Explanation, is_next: bool, style: Style) -> St
         next,
         ..
     } = explanation;
+    let subject = subject(finding, target);
     let mut text = match is_next {
-        true => {
-            header::finding(finding, style)
-                + &header::target(finding, target, style)
-                + &objects(target, style)
-        }
-        false => incident(finding, target, investigation, style),
+        true => rows::write(subject.iter().chain(&objects(target)), style),
+        false => told(finding, target, investigation, style),
     };
     text.push('\n');
-    text += &meaning(classification, investigation, style);
-    text += &format!("\n{}", decided(decision, style));
+    text += &rows::write(&meaning(classification, investigation), style);
+    text += &format!("\n{}", rows::write(&decided(decision), style));
     let arn = header::bucket_arn(finding, target);
     let body = match settings_known {
         true => {
@@ -170,43 +270,17 @@ pub fn explanation(explanation: &Explanation, is_next: bool, style: Style) -> St
 /// A past containment, or a rollback, as text.
 pub fn account(account: &Account, style: Style) -> String {
     let Record {
-        id,
-        at,
-        asked_by,
-        program,
         finding,
         target,
         classification,
-        policy,
         decision,
         rollback,
         ..
     } = &account.record;
-    let outcome = match account.outcome() {
-        Some(outcome) => style.strong(outcome.word()),
-        None => style.doubtful(
-            "unknown: the run has not ended, or was cut off before it could say how it ended",
-        ),
-    };
-    let mut text = line(
-        "Record",
-        &format!("{} of {at:.0}", style.strong(&shown(id, LINE))),
-        style,
-    );
-    text += &line("Outcome", &outcome, style);
-    let asked_by = if asked_by == "event" {
-        "the finding's event".to_owned()
-    } else {
-        shown(asked_by, LINE)
-    };
-    text += &line(
-        "Asked by",
-        &format!("{asked_by} (portcullis {})", shown(program, 32)),
-        style,
-    );
-    text += &incident(finding, target, &account.investigation, style);
+    let mut text = rows::write(&heading(account), style);
+    text += &told(finding, target, &account.investigation, style);
     text.push('\n');
-    text += &meaning(classification, &account.investigation, style);
+    text += &rows::write(&meaning(classification, &account.investigation), style);
 
     if let Some(rollback) = rollback {
         text += &format!(
@@ -216,25 +290,11 @@ pub fn account(account: &Account, style: Style) -> String {
         text += &rollback::inverse(&rollback.inverse, finding, target, style);
         return text + &done(account, style);
     }
-    text += &format!("\n{}", decided(decision, style));
-    let digest: String = policy.digest.chars().take(12).collect();
-    text += &line(
-        "Policy",
-        &format!(
-            "{}, sha256 {}…",
-            shown(&policy.name, LINE),
-            shown(&digest, 12)
-        ),
-        style,
-    );
+    text += &format!("\n{}", rows::write(&ruling(&account.record), style));
     let arn = header::bucket_arn(finding, target);
     if !decision.plan.is_empty() {
-        let title = if decision.taken.is_empty() {
-            "Would have changed"
-        } else {
-            "Planned"
-        };
-        text += &format!("{title}\n{}", plan::changes(decision, &arn, style));
+        let changes = plan::changes(decision, &arn, style);
+        text += &format!("{}\n{changes}", planned(decision));
     }
     text += &plan::notes(decision, style);
     text += &plan::withheld(decision, style);
@@ -243,46 +303,42 @@ pub fn account(account: &Account, style: Style) -> String {
     text + &done(account, style)
 }
 
+/// The incident as text: the subject and what happened to it, then what GuardDuty says.
+fn told(finding: &Finding, target: &Target, investigation: &Investigation, style: Style) -> String {
+    format!(
+        "{}\n{}\n\n{}",
+        rows::write(&subject(finding, target), style),
+        investigation.summary,
+        rows::write(&incident(finding, target), style)
+    )
+}
+
 fn done(account: &Account, style: Style) -> String {
-    let Some(result) = &account.result else {
-        let unfinished = account.record.outcome.is_none();
-        let text = match unfinished {
-            true => {
-                "\nThere is no result yet: compare the bucket with this record, and apply the record again to bring it to its end.\n"
-            }
-            false => "\nNothing was changed.\n",
-        };
-        let undo = unfinished && account.record.rollback.is_none();
-        return text.to_owned()
-            + &follow_ups(&account.record.followed_up, style)
-            + &if undo {
-                undo_line(&account.record, style)
-            } else {
-                String::new()
-            };
+    let mut text = match &account.result {
+        None => format!(
+            "\n{}\n{}",
+            account.without_result(),
+            follow_ups(&account.record.followed_up, style)
+        ),
+        Some(result) => format!(
+            "\nDone at {:.0}\n{}{}",
+            result.at,
+            results(&result.changes, style),
+            follow_ups(&result.followed_up, style)
+        ),
     };
-    let mut text = format!(
-        "\nDone at {:.0}\n{}",
-        result.at,
-        results(&result.changes, style)
-    );
-    text += &follow_ups(&result.followed_up, style);
-    let undoable = account.record.rollback.is_none() && result.outcome != Outcome::Failed;
-    if undoable {
-        text += &undo_line(&account.record, style);
+    text += &rows::write(&now::now(account), style);
+    if let Some(command) = account.undo() {
+        text += &format!("Undo: {}\n", style.strong(&command));
     }
     text
 }
 
-fn undo_line(record: &Record, style: Style) -> String {
-    format!(
-        "Undo: {}\n",
-        style.strong(&format!("portcullis rollback {}", shown(&record.id, LINE)))
-    )
-}
-
-fn decided(decision: &Decision, style: Style) -> String {
-    line("Rule", &header::rule(decision, style), style) + &header::mode(decision, style)
+fn decided(decision: &Decision) -> Vec<Row> {
+    vec![
+        Row::one("Rule", header::rule(decision)),
+        header::mode(decision),
+    ]
 }
 
 /// The measures of a decision that was made without the target's settings: what they would do only the settings tell.

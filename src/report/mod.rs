@@ -10,9 +10,11 @@ mod header;
 mod incident;
 mod investigation;
 mod meaning;
+mod now;
 mod plan;
 mod push;
 mod rollback;
+mod rows;
 mod said;
 mod sweep;
 mod untrusted;
@@ -22,14 +24,21 @@ use anstyle::{AnsiColor, Color, Effects};
 
 pub use backtest::backtest;
 pub use changes::{changes, follow_ups};
-pub(crate) use header::severity;
+pub(crate) use changes::{ended, error, followed_up};
+pub(crate) use difference::{Line, state};
+pub(crate) use header::{bucket_arn, severity, target_name};
 pub use incident::{Account, Explanation, account, explanation};
+pub(crate) use incident::{findings, heading, planned, ruling, subject};
 pub use investigation::{Investigation, brief, investigation};
+pub(crate) use now::now;
+pub(crate) use plan::{Changed, attention, changed, followed, held};
 pub use plan::{Planned, plan};
 pub use push::{Proposal, Records, Serving, proposal};
 pub use rollback::{Undo, undo};
+pub(crate) use rows::{Row, Text, Tone};
 pub use sweep::sweep;
-pub use untrusted::{LINE, shown};
+pub(crate) use untrusted::is_seen;
+pub use untrusted::{LINE, quoted, shown};
 
 /// How text is dressed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -79,6 +88,17 @@ impl Style {
             Symbol::Remove => self.bad("-"),
             Symbol::Change => self.doubtful("~"),
             Symbol::Attention => self.doubtful("!"),
+        }
+    }
+
+    pub(crate) fn dress(self, tone: Tone, text: &str) -> String {
+        match tone {
+            Tone::Plain => text.to_owned(),
+            Tone::Strong => self.strong(text),
+            Tone::Faint => self.faint(text),
+            Tone::Good => self.good(text),
+            Tone::Doubtful => self.doubtful(text),
+            Tone::Bad => self.bad(text),
         }
     }
 

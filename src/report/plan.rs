@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::header;
-use super::{LINE, Style, Symbol, count, difference, padded, shown, widest};
-use crate::decision::{Decision, Withheld};
+use super::rows::{self, Row, Text, Tone};
+use super::{LINE, Style, Symbol, count, difference, header, padded, shown, widest};
+use crate::decision::{AskedFollowUp, Decision, Withheld};
 use crate::measures::{Disposition, Measure, Tactic};
 use crate::plan::Change;
 use crate::record::Record;
@@ -49,7 +49,6 @@ pub fn plan(planned: &Planned, style: Style) -> String {
         decision,
         ..
     } = &planned.record;
-    let mut text = header::finding(finding, style) + &header::target(finding, target, style);
     let actors: Vec<_> = classification
         .actors
         .iter()
@@ -60,15 +59,18 @@ pub fn plan(planned: &Planned, style: Style) -> String {
     } else {
         actors.join(", ")
     };
+    let rule = header::rule(decision).dressed(style);
     let because = format!(
-        "rule {}: {actors}; {}, access path {}, exposure {}",
-        header::rule(decision, style),
-        classification.authorization.is,
-        classification.access_path.is,
-        classification.exposure.is
+        "rule {rule}: {actors}; {}, access path {}, exposure {}",
+        classification.authorization.is, classification.access_path.is, classification.exposure.is
     );
-    text += &header::line("Because", &because, style);
-    text += &header::mode(decision, style);
+    let rows = [
+        header::finding(finding),
+        header::target(finding, target),
+        Row::one("Because", because),
+        header::mode(decision),
+    ];
+    let mut text = rows::write(&rows, style);
 
     let arn = header::bucket_arn(finding, target);
     let body = changes(decision, &arn, style)
@@ -89,34 +91,45 @@ pub fn plan(planned: &Planned, style: Style) -> String {
     text
 }
 
-/// The changes, each with the measures that want it and what becomes of the document.
-pub(super) fn changes(decision: &Decision, bucket_arn: &str, style: Style) -> String {
-    let width = widest(
-        decision
-            .plan
-            .changes
-            .iter()
-            .map(|change| change.setting.title()),
-    );
-    let mut text = String::new();
-    for change in &decision.plan.changes {
-        let title = style.strong(&padded(change.setting.title(), width));
-        let because = style.faint(&change.measures.join(", "));
-        let row = format!(
-            "  {} {title}  {}  {because}",
-            style.symbol(symbol(change)),
-            kinds(change)
-        );
-        text += &format!("{}\n", row.trim_end());
-        let lines =
-            difference::difference(change.setting, &change.before, &change.after, bucket_arn);
-        text += &difference::write(&lines, 6, style);
-    }
-    text
+/// A change as it is shown: the measures that want it, and what becomes of the document.
+pub(crate) struct Changed<'a> {
+    pub(crate) change: &'a Change,
+    pub(crate) symbol: Symbol,
+    /// Tactics and disposition of its measures.
+    pub(crate) kinds: String,
+    pub(crate) measures: String,
+    pub(crate) lines: Vec<difference::Line>,
+}
+
+/// Measures that are withheld for one reason.
+pub(crate) struct Held {
+    pub(crate) measures: String,
+    pub(crate) disruptive: bool,
+    /// The guard, the facts and the line of the policy file.
+    pub(crate) because: Text,
+}
+
+/// A follow-up, and whether it is run.
+pub(crate) struct Followed {
+    pub(crate) symbol: Symbol,
+    pub(crate) name: &'static str,
+    pub(crate) told: String,
+}
+
+/// The changes of a plan, in its order.
+pub(crate) fn changed<'a>(changes: &'a [Change], bucket_arn: &str) -> Vec<Changed<'a>> {
+    let of = |change: &'a Change| Changed {
+        change,
+        symbol: symbol(change),
+        kinds: kinds(change),
+        measures: shown(&change.measures.join(", "), 3 * LINE),
+        lines: difference::difference(change.setting, &change.before, &change.after, bucket_arn),
+    };
+    changes.iter().map(of).collect()
 }
 
 /// The measures that are withheld, those for the same reason together.
-pub(super) fn withheld(decision: &Decision, style: Style) -> String {
+pub(crate) fn held(decision: &Decision) -> Vec<Held> {
     let mut groups: Vec<Vec<&Withheld>> = Vec::new();
     for withheld in &decision.withheld {
         let alike = |group: &&mut Vec<&Withheld>| {
@@ -131,80 +144,114 @@ pub(super) fn withheld(decision: &Decision, style: Style) -> String {
             None => groups.push(vec![withheld]),
         }
     }
-    let mut text = String::new();
-    for group in groups {
-        let names: Vec<&str> = group
-            .iter()
-            .map(|withheld| withheld.measure.as_str())
-            .collect();
-        let disruptive = names
-            .iter()
-            .any(|name| disposition(name) == Some(Disposition::Disruptive));
-        let disposition = if disruptive { "  disruptive" } else { "" };
-        let symbol = style.symbol(Symbol::Attention);
-        text += &format!(
-            "  {symbol} {}  withheld{disposition}\n",
-            style.strong(&shown(&names.join(", "), LINE))
-        );
-        if let Some(Withheld {
+    let of = |group: Vec<&Withheld>| {
+        let names: Vec<&str> = group.iter().map(|one| one.measure.as_str()).collect();
+        let Withheld {
             guard, why, place, ..
-        }) = group.first()
-        {
+        } = group.first()?;
+        let because = Text::from(format!("guard \"{guard}\": {}", shown(why, 3 * LINE)));
+        Some(Held {
+            measures: shown(&names.join(", "), LINE),
+            disruptive: names
+                .iter()
+                .any(|name| disposition(name) == Some(Disposition::Disruptive)),
             // The reason may name the line already.
-            let see = match why.contains(place.as_str()) {
-                true => String::new(),
-                false => style.faint(&format!("; see {}", shown(place, LINE))),
-            };
-            text += &format!("      guard \"{guard}\": {}{see}\n", shown(why, 3 * LINE));
+            because: match why.contains(place.as_str()) {
+                true => because,
+                false => because.and(Tone::Faint, format!("; see {}", shown(place, LINE))),
+            },
+        })
+    };
+    groups.into_iter().filter_map(of).collect()
+}
+
+/// What is worth telling of the measures that are taken, and what a person should look at.
+pub(crate) fn attention(decision: &Decision) -> (Vec<String>, Vec<String>) {
+    let notes = decision.taken.iter().flat_map(|taken| {
+        let measure = shown(&taken.measure, LINE);
+        let notes = taken.notes.iter();
+        notes.map(move |note| format!("{measure}: {}", shown(note, 3 * LINE)))
+    });
+    let alerts = decision.alerts.iter().map(|alert| shown(alert, 3 * LINE));
+    (notes.collect(), alerts.collect())
+}
+
+/// What follows besides, and cannot be undone.
+pub(crate) fn followed(decision: &Decision) -> Vec<Followed> {
+    let of = |asked: &AskedFollowUp| {
+        let (symbol, told) = match &asked.withheld {
+            None => (Symbol::Add, "follows, and cannot be undone".to_owned()),
+            Some(withheld) => {
+                let why = shown(&withheld.why, 3 * LINE);
+                let told = format!("is not run: guard \"{}\": {why}", withheld.guard);
+                (Symbol::Attention, told)
+            }
+        };
+        Followed {
+            symbol,
+            name: asked.follow_up.word(),
+            told,
         }
+    };
+    decision.follow_up.iter().map(of).collect()
+}
+
+/// The changes as text.
+pub(super) fn changes(decision: &Decision, bucket_arn: &str, style: Style) -> String {
+    let changed = changed(&decision.plan.changes, bucket_arn);
+    let width = widest(changed.iter().map(|one| one.change.setting.title()));
+    let mut text = String::new();
+    for one in &changed {
+        let row = format!(
+            "  {} {}  {}  {}",
+            style.symbol(one.symbol),
+            style.strong(&padded(one.change.setting.title(), width)),
+            one.kinds,
+            style.faint(&one.measures)
+        );
+        text += &format!("{}\n", row.trim_end());
+        text += &difference::write(&one.lines, 6, style);
     }
     text
 }
 
-/// What is worth telling of the measures that are taken.
+/// The measures that are withheld, as text.
+pub(super) fn withheld(decision: &Decision, style: Style) -> String {
+    let of = |held: &Held| {
+        let disposition = if held.disruptive { "  disruptive" } else { "" };
+        format!(
+            "  {} {}  withheld{disposition}\n      {}\n",
+            style.symbol(Symbol::Attention),
+            style.strong(&held.measures),
+            held.because.dressed(style)
+        )
+    };
+    held(decision).iter().map(of).collect()
+}
+
+/// What is worth telling of the measures that are taken, as text.
 pub(super) fn notes(decision: &Decision, style: Style) -> String {
-    let notes = decision
-        .taken
-        .iter()
-        .flat_map(|taken| taken.notes.iter().map(|note| (&taken.measure, note)));
-    notes
-        .map(|(measure, note)| {
-            format!(
-                "  {} {}: {}\n",
-                style.symbol(Symbol::Attention),
-                shown(measure, LINE),
-                shown(note, 3 * LINE)
-            )
-        })
-        .collect()
+    marked(&attention(decision).0, style)
 }
 
-/// What a person should look at.
+/// What a person should look at, as text.
 pub(super) fn alerts(decision: &Decision, style: Style) -> String {
-    let alerts = decision.alerts.iter().map(|alert| shown(alert, 3 * LINE));
-    alerts
-        .map(|alert| format!("  {} {alert}\n", style.symbol(Symbol::Attention)))
-        .collect()
+    marked(&attention(decision).1, style)
 }
 
-/// What follows besides, and cannot be undone.
-pub(super) fn follow_ups(decision: &Decision, style: Style) -> String {
-    let lines = decision.follow_up.iter().map(|asked| {
-        let name = style.strong(asked.follow_up.word());
-        match &asked.withheld {
-            None => format!(
-                "  {} {name}  follows, and cannot be undone\n",
-                style.symbol(Symbol::Add)
-            ),
-            Some(withheld) => format!(
-                "  {} {name}  is not run: guard \"{}\": {}\n",
-                style.symbol(Symbol::Attention),
-                withheld.guard,
-                shown(&withheld.why, 3 * LINE)
-            ),
-        }
-    });
+fn marked(texts: &[String], style: Style) -> String {
+    let symbol = style.symbol(Symbol::Attention);
+    let lines = texts.iter().map(|text| format!("  {symbol} {text}\n"));
     lines.collect()
+}
+
+/// What follows besides, as text.
+pub(super) fn follow_ups(decision: &Decision, style: Style) -> String {
+    let of = |one: &Followed| {
+        let symbol = style.symbol(one.symbol);
+        format!("  {symbol} {}  {}\n", style.strong(one.name), one.told)
+    };
+    followed(decision).iter().map(of).collect()
 }
 
 /// One line that says what the plan comes to.

@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 
-use super::header;
-use super::{LINE, Style, Symbol, count, difference, shown};
+use super::{LINE, Style, Symbol, count, difference, header, rows, shown};
 use crate::finding::{Finding, Target};
 use crate::record::Record;
 use crate::rollback::{Drift, Inverse};
@@ -32,8 +31,8 @@ pub fn undo(undo: &Undo, style: Style) -> String {
         &format!("{} of {at:.0}", style.strong(&shown(id, LINE))),
         style,
     );
-    text += &header::finding(finding, style);
-    text += &header::target(finding, target, style);
+    let rows = [header::finding(finding), header::target(finding, target)];
+    text += &rows::write(&rows, style);
     let body = inverse(&undo.inverse, finding, target, style);
     if !body.is_empty() {
         text += &format!("\n{body}");

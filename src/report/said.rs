@@ -1,77 +1,60 @@
-//! What GuardDuty says: who, what, from where and when, line by line.
+//! What GuardDuty says: who, what, from where and when, row by row.
 //!
 //! What is not known is said to be unknown; a blank would read as "none".
 
-use super::header::{self, line};
-use super::{Investigation, LINE, Style, shown};
+use super::rows::{Row, Text, Tone};
+use super::{LINE, shown};
 use crate::finding::{Actor, Call, Finding, Object, Remote, Target};
 
-/// Items of a list that are written out before the rest is counted.
+/// Threats that are named, of the many that a list can give.
 const LISTED: usize = 5;
 
-/// What GuardDuty says: the target and what happened to it; then who, what, from where and when.
-pub(super) fn incident(
-    finding: &Finding,
-    target: &Target,
-    investigation: &Investigation,
-    style: Style,
-) -> String {
-    let mut text = header::finding(finding, style) + &header::target(finding, target, style);
-    text += &format!("\n{}\n\n", investigation.summary);
-    if let Some(title) = &finding.title {
-        text += &line("Title", &shown(title, 2 * LINE), style);
-    }
-    for (name, holds) in [
+/// What GuardDuty says: who, what, from where and when.
+pub(super) fn incident(finding: &Finding, target: &Target) -> Vec<Row> {
+    let title = finding.title.as_ref();
+    let notes = [
         (
             "a sample finding: its bucket is nobody's or somebody else's",
             finding.sample,
         ),
         ("archived by a person", finding.archived),
-    ] {
-        if holds {
-            text += &line("Note", &style.doubtful(name), style);
-        }
-    }
-    text += &lines(
-        "Who",
-        finding.actors.iter().map(who),
-        "unknown: the finding names nobody",
-        style,
-    );
-    text += &lines(
-        "What",
-        finding.calls.iter().map(what),
-        "unknown: the finding names no call",
-        style,
-    );
-    text += &lines(
-        "From",
-        finding.remotes.iter().map(from),
-        "unknown: the finding gives no address",
-        style,
-    );
-    text += &line("When", &when(finding), style);
-    text += &objects(target, style);
-    if !finding.threats.is_empty() {
-        let threats = finding
-            .threats
-            .iter()
-            .take(LISTED)
-            .map(|threat| shown(threat, 64))
-            .collect::<Vec<_>>()
-            .join(", ");
-        text += &line("Threats", &threats, style);
-    }
-    if !finding.indicators.is_empty() {
-        let names = finding
-            .indicators
-            .keys()
-            .map(|name| shown(name, 64))
-            .collect::<Vec<_>>()
-            .join(", ");
-        text += &line("Signs", &names, style);
-    }
-    text
+    ];
+    let notes = notes.into_iter().filter(|(_, holds)| *holds);
+    let listed = |names: &mut dyn Iterator<Item = &String>| {
+        let names: Vec<String> = names.map(|name| shown(name, 64)).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    let threats = listed(&mut finding.threats.iter().take(LISTED));
+    let signs = listed(&mut finding.indicators.keys());
+    title
+        .map(|title| Row::one("Title", shown(title, 2 * LINE)))
+        .into_iter()
+        .chain(Row::some(
+            "Note",
+            notes.map(|(note, _)| Text::new(Tone::Doubtful, note)),
+        ))
+        .chain([
+            Row::some_or(
+                "Who",
+                finding.actors.iter().map(who),
+                "unknown: the finding names nobody",
+            ),
+            Row::some_or(
+                "What",
+                finding.calls.iter().map(what),
+                "unknown: the finding names no call",
+            ),
+            Row::some_or(
+                "From",
+                finding.remotes.iter().map(from),
+                "unknown: the finding gives no address",
+            ),
+            Row::one("When", when(finding)),
+        ])
+        .chain(objects(target))
+        .chain(threats.map(|threats| Row::one("Threats", threats)))
+        .chain(signs.map(|signs| Row::one("Signs", signs)))
+        .collect()
 }
 
 fn who(actor: &Actor) -> String {
@@ -178,9 +161,9 @@ fn when(finding: &Finding) -> String {
 }
 
 /// The objects that the finding names.
-pub(super) fn objects(target: &Target, style: Style) -> String {
+pub(super) fn objects(target: &Target) -> Option<Row> {
     let Target::Bucket(bucket) = target else {
-        return String::new();
+        return None;
     };
     let of = |object: &Object| match &object.version {
         Some(version) => format!(
@@ -190,30 +173,5 @@ pub(super) fn objects(target: &Target, style: Style) -> String {
         ),
         None => shown(&object.key, LINE),
     };
-    match bucket.objects.is_empty() {
-        true => String::new(),
-        false => lines("Objects", bucket.objects.iter().map(of), "", style),
-    }
-}
-
-/// A named line, and one more for each further item.
-pub(super) fn lines(
-    name: &str,
-    items: impl ExactSizeIterator<Item = String>,
-    none: &str,
-    style: Style,
-) -> String {
-    let more = items.len().saturating_sub(LISTED);
-    let mut text = String::new();
-    for (index, item) in items.take(LISTED).enumerate() {
-        text += &line(if index == 0 { name } else { "" }, &item, style);
-    }
-    if more > 0 {
-        text += &line("", &style.faint(&format!("and {more} more")), style);
-    }
-    if text.is_empty() {
-        line(name, none, style)
-    } else {
-        text
-    }
+    Row::some("Objects", bucket.objects.iter().map(of))
 }

@@ -22,6 +22,20 @@ pub fn shown(text: &str, most: usize) -> String {
     clean.trim_end().to_owned()
 }
 
+/// A word as a POSIX shell takes it, in quotes where it needs them.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=+,".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+/// Whether a character is seen as what it is, and moves nothing; line breaks and tabs are not.
+pub(crate) fn is_seen(c: char) -> bool {
+    safe(c) == Some(c)
+}
+
 /// The character, a space for what separates lines or columns, or none for what has no place on a line.
 fn safe(c: char) -> Option<char> {
     match c {

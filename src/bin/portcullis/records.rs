@@ -2,6 +2,7 @@
 
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
+use portcullis::engine::since;
 use portcullis::record::Outcome;
 use portcullis::report::{self, Account, LINE, shown};
 use portcullis::store::{RECORDS, Store};
@@ -91,7 +92,16 @@ pub(crate) async fn list(args: &Records, out: &mut Out) -> Result<Exit, Failure>
 /// One record and what became of it.
 pub(crate) async fn show(args: &Show, out: &mut Out) -> Result<Exit, Failure> {
     let store = session::open_store(&args.store).await?;
-    let account = session::load(&store, &args.record).await?;
+    let mut account = session::load(&store, &args.record).await?;
+    if account.record.rollback.is_none() {
+        let since = since(&store, &args.record, &account.record).await;
+        account.since = Some(since.map_err(|error| {
+            Failure::failed(format!(
+                "what became of it since cannot be told: {}",
+                shown(&error.to_string(), 8 * LINE)
+            ))
+        })?);
+    }
     match out.is_json() {
         true => out.json(&One {
             version: 1,

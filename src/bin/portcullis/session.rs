@@ -10,6 +10,7 @@ use portcullis::deployment::{Options, PolicySource};
 use portcullis::engine::{Engine, EngineError, OPERATOR_TIME, RollbackError};
 use portcullis::policy::{Mode, Policy};
 use portcullis::record::{Record, RunResult};
+pub(crate) use portcullis::report::quoted;
 use portcullis::report::{Account, LINE, shown};
 use portcullis::store::{Store, StoreLocation, result_key};
 use tracing_subscriber::EnvFilter;
@@ -248,15 +249,6 @@ pub(crate) fn flags(args: &Deployment) -> String {
         args.roles.role_arn.as_deref(),
     );
     text
-}
-
-/// A word as a shell takes it.
-pub(crate) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=+,".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
 }
 
 /// Tells which policy decides where nobody named one.
