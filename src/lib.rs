@@ -36,6 +36,7 @@
 //! | [`aws`] | clients, reads, writes, what Macie and GuardDuty are asked and told, and what errors mean |
 //! | [`deployment`] | the environment, made into what the engine works with; the cached policy |
 //! | [`report`] | plans, incidents and rollbacks as text |
+//! | [`page`] | incidents and backtests as self-contained HTML |
 //! | [`metrics`] | what one invocation did, as CloudWatch counts it |
 //! | [`notice`] | what a person is told of a finding, for chat and e-mail |
 //!
@@ -50,7 +51,7 @@
 //! # Invariants
 //!
 //! - **The core is pure.** `finding`, `enrichment`, `classification`, `policy`, `settings`, `measures`, `statements`, `decision`,
-//!   `plan`, `drift`, `sweep`, `verdict`, `replay`, `backtest`, `rollback`, `suppression`, `report`, `notice` and `metrics` do no IO, read no
+//!   `plan`, `drift`, `sweep`, `verdict`, `replay`, `backtest`, `rollback`, `suppression`, `report`, `page`, `notice` and `metrics` do no IO, read no
 //!   clock and no environment, and know nothing of AWS's SDK. `now` is an argument. A test reads their source for it.
 //! - **No write before its evidence.** [`engine`] is the only caller of [`aws::write`], and has stored the record by then.
 //! - **Unreadable is not absent.** [`settings::Setting`] has three cases, and a measure that needs a setting which could not
@@ -89,6 +90,7 @@ pub mod guard;
 pub mod measures;
 pub mod metrics;
 pub mod notice;
+pub mod page;
 pub mod plan;
 pub mod policy;
 pub mod record;

@@ -5,6 +5,7 @@
 mod access_points;
 mod accounts;
 mod backtest;
+mod browser;
 mod cli;
 mod decide;
 mod directory_buckets;
@@ -18,6 +19,7 @@ mod lambda;
 mod metrics;
 mod notice;
 mod observability;
+mod page;
 mod permissions;
 mod policy;
 mod proof;

@@ -321,20 +321,25 @@ fn record(folder: &Folder, event: &[u8]) {
     folder.write(&format!(".portcullis/records/{}.json", record.id), &text);
 }
 
+fn flags_off() -> Settings {
+    let flags = (SettingKind::PublicAccessBlock, Setting::Absent);
+    Settings([flags].into_iter().collect())
+}
+
 /// The record of what `OLD` decides about a bucket whose flags are off.
 pub(crate) fn record_of(event: &[u8]) -> Record {
+    decided(event, OLD, flags_off())
+}
+
+/// The record of what a policy decides about the first target of an event.
+pub(crate) fn decided(event: &[u8], policy: &str, before: Settings) -> Record {
     let Ok(Event::Finding(finding)) = read(event).remove(0) else {
         panic!("the event is a finding")
     };
     let at: Timestamp = "2026-03-01T10:15:00Z".parse().unwrap();
-    let policy = policy::load("policy.yaml", OLD, jiff::civil::date(2026, 3, 1))
+    let policy = policy::load("policy.yaml", policy, jiff::civil::date(2026, 3, 1))
         .policy
         .unwrap();
-    let before = Settings(
-        [(SettingKind::PublicAccessBlock, Setting::Absent)]
-            .into_iter()
-            .collect(),
-    );
     let told = Enrichment::default();
     let target = finding.targets[0].clone();
     let (classification, decision) = decide(&Situation {

@@ -11,7 +11,7 @@ use portcullis::store::{ACTIVITY, ENDED, JOBS, LEASES, NOTICES, RECORDS, RELEASE
 use crate::template::{Statement, statements, template};
 
 /// What is pure: no IO, no clock, no environment.
-const CORE: [&str; 21] = [
+const CORE: [&str; 22] = [
     "src/backtest",
     "src/classification",
     "src/decision",
@@ -22,6 +22,7 @@ const CORE: [&str; 21] = [
     "src/measures",
     "src/metrics.rs",
     "src/notice",
+    "src/page",
     "src/plan.rs",
     "src/policy",
     "src/record.rs",

@@ -9,6 +9,8 @@ use clap_complete::Shell;
 use jiff::SignedDuration;
 use portcullis::settings::SettingKind;
 
+use crate::page::PageArgs;
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done, or nothing to do
@@ -247,6 +249,8 @@ pub(crate) struct Records {
 pub(crate) struct Show {
     /// The id of the record, as `portcullis records` lists it
     pub(crate) record: String,
+    #[command(flatten)]
+    pub(crate) page: PageArgs,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
 }

@@ -12,6 +12,7 @@ mod init;
 mod input;
 mod out;
 mod outcome;
+mod page;
 mod plan;
 mod push;
 mod records;

@@ -3,6 +3,7 @@
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use portcullis::engine::since;
+use portcullis::page;
 use portcullis::record::Outcome;
 use portcullis::report::{self, Account, LINE, shown};
 use portcullis::store::{RECORDS, Store};
@@ -91,6 +92,7 @@ pub(crate) async fn list(args: &Records, out: &mut Out) -> Result<Exit, Failure>
 
 /// One record and what became of it.
 pub(crate) async fn show(args: &Show, out: &mut Out) -> Result<Exit, Failure> {
+    args.page.check(out)?;
     let store = session::open_store(&args.store).await?;
     let mut account = session::load(&store, &args.record).await?;
     if account.record.rollback.is_none() {
@@ -107,8 +109,10 @@ pub(crate) async fn show(args: &Show, out: &mut Out) -> Result<Exit, Failure> {
             version: 1,
             account: &account,
         })?,
+        false if args.page.is_stdout() => {}
         false => out.print(&report::account(&account, out.style()))?,
     }
+    args.page.write(|| page::incident(&account), out)?;
     Ok(Exit::Done)
 }
 
