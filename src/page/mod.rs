@@ -4,6 +4,7 @@
 //! says can become markup: maud escapes every text, the page allows no script and no style but its own, by their hashes,
 //! and what cannot be seen of a text is written out before the page leaves this module.
 
+mod backtest;
 mod commands;
 mod documents;
 mod frame;
@@ -11,4 +12,5 @@ mod incident;
 mod parts;
 mod timeline;
 
+pub use backtest::backtest;
 pub use incident::incident;

@@ -1,5 +1,6 @@
 //! Pages as people meet them: written by the real command line, opened in a real browser.
 
+mod backtest;
 mod incident;
 
 use std::path::PathBuf;
@@ -95,8 +96,11 @@ fn press(key: &str) -> Value {
 /// runs out of its sides.
 fn reads_well(page: &std::path::Path) {
     let mut steps = Vec::new();
-    let overflow =
-        ask("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+    let overflow = ask(r#"(() => {
+          const { scrollWidth, clientWidth } = document.documentElement;
+          const wide = (element) => element.getBoundingClientRect().right > clientWidth;
+          return scrollWidth <= clientWidth ? [] : [...document.querySelectorAll("body *")].filter(wide).map((e) => e.outerHTML.slice(0, 200));
+        })()"#);
     for (scheme, width) in [
         ("light", 1280),
         ("dark", 1280),
@@ -115,7 +119,7 @@ fn reads_well(page: &std::path::Path) {
     assert_ne!(colors[0], colors[1], "dark is as light is");
     for answers in answers.chunks(3) {
         assert_eq!(answers[0], json!([]));
-        assert_eq!(answers[1], 0, "the page is wider than its window");
+        assert_eq!(answers[1], json!([]), "wider than the window");
     }
 }
 
