@@ -173,6 +173,8 @@ pub(crate) struct Backtest {
     #[arg(long)]
     pub(crate) as_new: bool,
     #[command(flatten)]
+    pub(crate) page: PageArgs,
+    #[command(flatten)]
     pub(crate) deployment: Deployment,
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{HOSTILE, MARKUP, UNSEEN, ask, press, public_bucket, reads_well};
 use crate::browser::{visit, visit_without_scripts};
-use crate::cli::{Folder, events};
+use crate::cli::{Folder, ends, events, stdout};
 
 const OLD: &str = "\
 version: 1
@@ -76,15 +76,15 @@ fn tried() -> Backtest {
         let today = jiff::civil::date(2026, 3, 1);
         Arc::new(policy::load(name, text, today).policy.unwrap())
     };
-    let trial = Trial {
+    let trial = Arc::new(Trial {
         source: "findings/".to_owned(),
         policy: policy(NEW, "new.yaml"),
         against: Some(policy(OLD, "old.yaml")),
         own: Own::default(),
         now: "2026-10-30T00:00:00Z".parse().unwrap(),
         as_new: false,
-    };
-    let mut tally = Tally::new(&trial);
+    });
+    let mut tally = Tally::new(trial);
     let start: Timestamp = "2026-09-01T06:00:00Z".parse().unwrap();
     for number in 0..120_u64 {
         let mut finding = findings[number as usize % findings.len()].clone();
@@ -183,6 +183,28 @@ fn everything_is_told_without_scripts() {
     let most = days.map(|day| day.families.iter().map(|count| count.count).sum::<u64>());
     let expected = all as f64 / most.max().unwrap() as f64 * 200.0;
     assert!((answers[3].as_f64().unwrap() - expected).abs() < 1.0);
+}
+
+#[test]
+fn the_command_line_writes_it() {
+    let folder = Folder::new();
+    folder.write("new.yaml", NEW);
+    let events = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/events/anonymous-access-granted.json"
+    );
+    let args = ["backtest", events, "--policy", "new.yaml", "--html"];
+    let with = |more: &[&str]| folder.run(&[&args, more].concat());
+    let text = stdout(&ends(with(&["page.html"]), 0));
+    assert!(!text.is_empty() && !text.contains("<html"), "{text}");
+    let answers = visit(
+        &folder.path("page.html"),
+        &[seen("rules"), ask("document.title")],
+    );
+    assert_eq!(answers[0].as_array().unwrap().len(), 6);
+    assert_eq!(answers[1], "new.yaml over one past finding");
+    assert!(stdout(&ends(with(&["-"]), 0)).starts_with("<!DOCTYPE html>"));
+    ends(with(&["-", "--output", "json"]), 2);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use portcullis::backtest::{Backtest, Tally, Trial};
 use portcullis::classification::Own;
+use portcullis::page;
 use portcullis::policy::Policy;
 use portcullis::report;
 use serde::Serialize;
@@ -40,6 +41,7 @@ struct Document<'a> {
 }
 
 pub(crate) async fn run(args: &args::Backtest, out: &mut Out) -> Result<Exit, Failure> {
+    args.page.check(out)?;
     let (policy, against) = policies(args, out).await?;
     let now = Timestamp::now();
     let (supply, source, own) = supply(args, now).await?;
@@ -54,7 +56,10 @@ pub(crate) async fn run(args: &args::Backtest, out: &mut Out) -> Result<Exit, Fa
     });
     let (tally, ending) = judged(&trial, supply, informer).await?;
     let backtest = tally.finish(!matches!(ending, Ending::Whole));
-    print(&backtest, out)?;
+    if !args.page.is_stdout() {
+        print(&backtest, out)?;
+    }
+    args.page.write(|| page::backtest(&backtest), out)?;
     let told = "what was read until then is told above, and is only a part";
     Ok(match ending {
         Ending::Interrupted => {
