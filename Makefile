@@ -31,7 +31,7 @@ endif
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: build $(TOOLS)/ministack.installed ## Contain a public bucket in a local stand-in for AWS, and put it back
@@ -79,6 +79,13 @@ deploy: build ## Deploy to the AWS account of your credentials; DEPLOY='...' add
 # The times of one round say nothing; that the measurement still runs does.
 ci: ROUNDS := 1
 ci: lint test demo options bench ## What .ci/run runs
+
+.PHONY: reliability
+# What a run that nobody waits for may leave out: one in SHARE of the errors is tried.
+SHARE ?= 1
+reliability: export PORTCULLIS_RELIABILITY := $(SHARE)
+reliability: $(TOOLS)/ministack.installed $(TOOLS)/moto.installed ## Stop, disturb and race the function at every call, for hours; writes docs/reliability.md
+	$(SERVE) -- cargo test --locked --test it -- --exact --ignored --nocapture faults::the_long_form
 
 .PHONY: clean
 clean: ## Remove what was built and written, but not the installed tools

@@ -65,8 +65,11 @@
 //!
 //! S3 has no conditional write for bucket settings. A lease in the store keeps our own runs from meeting on one target, and
 //! a run that found it taken looks at the target once more before it decides. What
-//! others write is met by looking twice: the settings that are to change are read again while the evidence is stored, and
-//! if they differ, a new plan is made. What is left is the time of one write, and the reading back after it.
+//! others write is met by looking again: the settings that are to change are read while the evidence is stored, each but the
+//! first once more right before its write, and before a write is tried again; if one differs, a new plan is made. What is left
+//! is one round trip between the last look and the write. What somebody writes then is lost, and nothing in S3 tells;
+//! CloudTrail has both writes. The evidence's own time comes on top before the first write, up to a second. What others
+//! write over ours is seen when it is read back, or by the sweep.
 //!
 //! A release and a lease that ended are not deleted: releases are a person's word, and a lease object that stays lets the
 //! next holder take over with a compare-and-swap.

@@ -24,18 +24,29 @@ impl Change {
     /// Whether `seen` is as this change leaves the setting. Of access points only those count whose policy it changes and
     /// that are still there: others come and go while it is made.
     pub fn is_made(&self, seen: &Setting) -> bool {
+        self.is_as(&self.after, seen)
+    }
+
+    /// The same of how it was observed.
+    pub fn is_unmade(&self, seen: &Setting) -> bool {
+        self.is_as(&self.before, seen)
+    }
+
+    fn is_as(&self, expected: &Setting, seen: &Setting) -> bool {
         match (
             self.before.access_points(),
             self.after.access_points(),
+            expected.access_points(),
             seen.access_points(),
         ) {
-            (Some(before), Some(after), Some(seen)) => {
-                before.changed(after).all(|(name, after)| {
+            (Some(before), Some(after), Some(expected), Some(seen)) => {
+                before.changed(after).all(|(name, _)| {
                     let seen = seen.0.get(name);
-                    seen.is_none_or(|seen| seen.policy == after.policy)
+                    let expected = expected.0.get(name).map(|point| &point.policy);
+                    seen.is_none_or(|seen| Some(&seen.policy) == expected)
                 })
             }
-            _ => *seen == self.after,
+            _ => seen == expected,
         }
     }
 }

@@ -40,44 +40,75 @@ pub struct Drift {
     pub why: String,
 }
 
-/// Builds the inverse of `plan` against the settings as they are now. Settings in `forced` are put back whatever has become
-/// of them. `bucket_arn` is empty where the target is the account.
-pub fn inverse(plan: &Plan, now: &Settings, bucket_arn: &str, forced: &[SettingKind]) -> Inverse {
+/// Builds the inverse of `plans`, the newest first, against the settings as they are now. The attempts at one containment are
+/// undone together: the settings that one has changed can keep S3 from taking back what another did. Settings in `forced` are
+/// put back whatever has become of them. `bucket_arn` is empty where the target is the account.
+pub fn inverse(
+    plans: &[&Plan],
+    now: &Settings,
+    bucket_arn: &str,
+    forced: &[SettingKind],
+) -> Inverse {
+    let changes = plans.iter().flat_map(|plan| &plan.changes);
+    let mut by_setting: BTreeMap<SettingKind, Vec<&Change>> = BTreeMap::new();
+    for change in changes {
+        by_setting.entry(change.setting).or_default().push(change);
+    }
     let mut inverse = Inverse::default();
-    for change in plan.changes.iter().rev() {
-        let current = now
-            .get(change.setting)
-            .cloned()
-            .unwrap_or(Setting::Unreadable {
-                operation: "observe".to_owned(),
-                code: "NotRead".to_owned(),
-            });
-        match undo(
-            change,
-            &current,
+    for (setting, changes) in by_setting.into_iter().rev() {
+        let current = now.get(setting).cloned().unwrap_or(Setting::Unreadable {
+            operation: "observe".to_owned(),
+            code: "NotRead".to_owned(),
+        });
+        undo_all(
+            &changes,
+            current,
             bucket_arn,
-            forced.contains(&change.setting),
-        ) {
-            Undo::Nothing(note) => inverse.notes.extend(note),
+            forced.contains(&setting),
+            &mut inverse,
+        );
+    }
+    inverse
+}
+
+/// Undoes the changes of one setting, the newest first: all of them or none.
+fn undo_all(
+    changes: &[&Change],
+    current: Setting,
+    bucket_arn: &str,
+    forced: bool,
+    inverse: &mut Inverse,
+) {
+    let mut state = current.clone();
+    let mut undone: Option<Change> = None;
+    for change in changes {
+        match undo(change, &state, bucket_arn, forced) {
+            // What a newer attempt's undoing has put back is no news.
+            Undo::Nothing(note) if undone.is_none() => inverse.notes.extend(note),
+            Undo::Nothing(_) => {}
             Undo::To(after, note) => {
                 inverse.notes.extend(note);
-                inverse.plan.changes.push(Change {
+                state = after.clone();
+                undone = Some(Change {
                     setting: change.setting,
-                    before: current,
+                    before: current.clone(),
                     after,
                     measures: change.measures.clone(),
                 });
             }
-            Undo::Refuse(why) => inverse.drift.push(Drift {
-                setting: change.setting,
-                was: change.before.clone(),
-                left: change.after.clone(),
-                now: current,
-                why,
-            }),
+            Undo::Refuse(why) => {
+                inverse.drift.push(Drift {
+                    setting: change.setting,
+                    was: change.before.clone(),
+                    left: change.after.clone(),
+                    now: current,
+                    why,
+                });
+                return;
+            }
         }
     }
-    inverse
+    inverse.plan.changes.extend(undone);
 }
 
 enum Undo {

@@ -76,6 +76,9 @@ const OTHER_REGION: [&str; 4] = [
 
 /// The code of a call that was given up.
 pub(super) const TOO_LATE: &str = "no answer in time";
+const NO_CONNECTION: &str = "no connection";
+/// What stands before the status of an answer without a code.
+const STATUS: &str = "HTTP ";
 
 impl AwsError {
     /// The error without its resource and advice, for where it stops nothing.
@@ -102,26 +105,16 @@ impl AwsError {
         let status = response.map(|response| response.status().as_u16());
         let code = match (error.meta().code(), status) {
             (Some(code), _) => code.to_owned(),
-            (None, Some(status)) => format!("HTTP {status}"),
+            (None, Some(status)) => format!("{STATUS}{status}"),
             (None, None) => match error {
                 SdkError::TimeoutError(_) => TOO_LATE.to_owned(),
                 SdkError::DispatchFailure(failure) if failure.is_timeout() => TOO_LATE.to_owned(),
-                SdkError::DispatchFailure(_) => "no connection".to_owned(),
+                SdkError::DispatchFailure(_) => NO_CONNECTION.to_owned(),
                 _ => "an error before the call".to_owned(),
             },
         };
         let region = response.and_then(region::named);
-        let meaning = match (code.as_str(), status) {
-            (code, _) if NOT_CONFIGURED.contains(&code) => Meaning::NotConfigured,
-            ("NoSuchBucket", _) => Meaning::BucketGone,
-            (code, _) if OTHER_REGION.contains(&code) => Meaning::OtherRegion(region),
-            (_, Some(301 | 307)) => Meaning::OtherRegion(region),
-            (code, _) if BUSY.contains(&code) => Meaning::Busy,
-            (_, Some(409 | 429 | 500 | 502 | 503 | 504)) => Meaning::Busy,
-            (_, Some(401 | 403 | 405)) => Meaning::Denied,
-            (_, None) => Meaning::NoAnswer,
-            _ => Meaning::Other,
-        };
+        let meaning = meaning(&code, status, region);
         let source = || match error {
             SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) => {
                 Some(aws_smithy_types::error::display::DisplayErrorContext(error).to_string())
@@ -137,6 +130,29 @@ impl AwsError {
             meaning,
         }
     }
+}
+
+fn meaning(code: &str, status: Option<u16>, region: Option<String>) -> Meaning {
+    match (code, status) {
+        (code, _) if NOT_CONFIGURED.contains(&code) => Meaning::NotConfigured,
+        ("NoSuchBucket", _) => Meaning::BucketGone,
+        (code, _) if OTHER_REGION.contains(&code) => Meaning::OtherRegion(region),
+        (_, Some(301 | 307)) => Meaning::OtherRegion(region),
+        (code, _) if BUSY.contains(&code) => Meaning::Busy,
+        (_, Some(409 | 429 | 500 | 502 | 503 | 504)) => Meaning::Busy,
+        (_, Some(401 | 403 | 405)) => Meaning::Denied,
+        // A success that cannot be understood.
+        (_, None | Some(200..=299)) => Meaning::NoAnswer,
+        _ => Meaning::Other,
+    }
+}
+
+/// Whether a read that failed with this code may well succeed soon, with nothing changed by anybody.
+pub fn passes(code: &str) -> bool {
+    let status = code.strip_prefix(STATUS).and_then(|n| n.parse().ok());
+    let unheard = [TOO_LATE, NO_CONNECTION].contains(&code);
+    let meaning = meaning(code, status.or(Some(0)), None);
+    unheard || matches!(meaning, Meaning::Busy | Meaning::NoAnswer)
 }
 
 /// Messages can hold what a caller chose; one line of them is enough.

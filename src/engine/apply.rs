@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use tokio::time::{Instant, timeout};
 
 use super::{Engine, unique};
 use crate::aws::{self, AwsError, Meaning, Place};
@@ -15,25 +16,55 @@ use crate::store::Lease;
 const WRITE_PAUSES: [u64; 5] = [100, 250, 600, 1_500, 3_000];
 /// Pauses before a setting is read back again: S3's bucket settings become visible in their own time.
 const READ_PAUSES: [u64; 5] = [50, 150, 400, 1_000, 2_500];
+/// How long a look is as good as a new one before the first write.
+const FRESH: Duration = Duration::from_secs(1);
 /// What must be left of the lease for a write to begin.
 const MARGIN: SignedDuration = SignedDuration::from_secs(2);
 
+/// What became of a plan.
+pub(super) struct Applied {
+    pub(super) result: RunResult,
+    /// Whether somebody changed a setting before its turn came, so that the rest was not written: it needs a new plan.
+    pub(super) overtaken: bool,
+}
+
 impl Engine<'_> {
-    /// Carries out a record's plan. Never fails as a whole: what became of each change is in the result.
-    pub(super) async fn apply(&self, record: &Record, place: &Place, lease: &Lease) -> RunResult {
-        let mut changes = Vec::new();
+    /// Carries out a record's plan, whose settings were last looked at at `looked`. Never fails as a whole: what became of each
+    /// change is in the result.
+    pub(super) async fn apply(
+        &self,
+        record: &Record,
+        place: &Place,
+        lease: &Lease,
+        looked: Instant,
+    ) -> Applied {
+        let mut changes: Vec<ChangeResult> = Vec::new();
+        let mut overtaken = false;
         for change in &record.decision.plan.changes {
-            changes.push(self.change(change, place, lease).await);
+            // Nothing was written yet, so that the look beside the evidence is as good as another one.
+            let looks = !changes.is_empty() || looked.elapsed() > FRESH;
+            let result = match overtaken {
+                true => {
+                    let why = "not written: another setting of the plan was changed by somebody";
+                    NotMade::yet(why).result(change)
+                }
+                false => match self.change(change, place, lease, looks).await {
+                    Ok(result) => result,
+                    Err(not_made) => {
+                        overtaken = not_made.overtaken;
+                        not_made.result(change)
+                    }
+                },
+            };
+            changes.push(result);
         }
-        let verified = changes
-            .iter()
-            .filter(|change| change.status == ChangeStatus::Verified)
-            .count();
-        let failed = changes
-            .iter()
-            .filter(|change| change.status == ChangeStatus::Failed)
-            .count();
-        let outcome = match (verified == changes.len(), failed == changes.len()) {
+        let count = |status| {
+            let changes = changes.iter();
+            changes.filter(|change| change.status == status).count()
+        };
+        let verified = count(ChangeStatus::Verified) == changes.len();
+        let failed = count(ChangeStatus::Failed) == changes.len();
+        let outcome = match (verified, failed) {
             (true, _) => match &record.rollback {
                 None => Outcome::Contained,
                 Some(rollback) if rollback.inverse.drift.is_empty() => Outcome::RolledBack,
@@ -42,7 +73,7 @@ impl Engine<'_> {
             (false, true) => Outcome::Failed,
             (false, false) => Outcome::Partial,
         };
-        RunResult {
+        let result = RunResult {
             version: VERSION,
             record: record.id.clone(),
             run: unique(),
@@ -51,62 +82,88 @@ impl Engine<'_> {
             changes,
             followed_up: Vec::new(),
             sensitivity: None,
-        }
-    }
-
-    async fn change(&self, change: &Change, place: &Place, lease: &Lease) -> ChangeResult {
-        let result = |status, detail, may_succeed_later| ChangeResult {
-            setting: change.setting,
-            status,
-            detail,
-            may_succeed_later,
         };
-        if let Err(NotWritten {
-            why,
-            may_succeed_later,
-        }) = self.write(change, place, lease).await
-        {
-            return result(ChangeStatus::Failed, Some(why), may_succeed_later);
-        }
-        match self.read_back(change, place).await {
-            Ok(()) => result(ChangeStatus::Verified, None, false),
-            Err(why) => result(ChangeStatus::Unverified, Some(why), true),
-        }
+        Applied { result, overtaken }
     }
 
-    async fn write(&self, change: &Change, place: &Place, lease: &Lease) -> Result<(), NotWritten> {
+    async fn change(
+        &self,
+        change: &Change,
+        place: &Place,
+        lease: &Lease,
+        looks: bool,
+    ) -> Result<ChangeResult, NotMade> {
+        self.write(change, place, lease, looks).await?;
+        self.read_back(change, place).await?;
+        Ok(ChangeResult {
+            setting: change.setting,
+            status: ChangeStatus::Verified,
+            detail: None,
+            may_succeed_later: false,
+        })
+    }
+
+    /// S3 has no conditional write of settings: a last look is what keeps another's change from being overwritten, and each
+    /// pause makes the one before worthless. A refusal as busy is most often that very change.
+    async fn write(
+        &self,
+        change: &Change,
+        place: &Place,
+        lease: &Lease,
+        mut looks: bool,
+    ) -> Result<(), NotMade> {
         let mut pauses = WRITE_PAUSES.iter();
         loop {
-            let soon = (self.clock)()
-                .saturating_add(MARGIN)
-                .unwrap_or(lease.expires);
-            if !lease.holds_at(soon) {
-                let why = "not written: the time for this run is over; deliver the event again"
-                    .to_owned();
-                return Err(NotWritten {
-                    why,
-                    may_succeed_later: true,
-                });
+            if looks && let Some(seen) = self.seen(change, place).await {
+                if change.is_made(&seen) {
+                    return Ok(());
+                }
+                if !change.is_unmade(&seen) {
+                    return Err(NotMade::overtaken());
+                }
             }
-            let error = match aws::write(self.aws, place, change).await {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
+            looks = true;
+            let now = (self.clock)();
+            let soon = now.saturating_add(MARGIN).unwrap_or(lease.expires);
+            if !lease.holds_at(soon) {
+                let why = "not written: the time for this run is over; deliver the event again";
+                return Err(NotMade::yet(why));
+            }
+            // The SDK's own attempts must not go on when somebody else may have the lease.
+            let left = Duration::try_from(lease.expires.duration_since(now)).unwrap_or_default();
+            let error = match timeout(left, aws::write(self.aws, place, change)).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    let why = "there was no answer before the time for this run was over, so that it may have been written; deliver the event again";
+                    return Err(NotMade::unknown(why.to_owned()));
+                }
             };
             match (is_worth_a_retry(&error), pauses.next()) {
                 (true, Some(pause)) => tokio::time::sleep(Duration::from_millis(*pause)).await,
                 // Whether a write without an answer took is for the reading back to say.
                 (_, _) if error.meaning == Meaning::NoAnswer => return Ok(()),
                 (may_succeed_later, _) => {
-                    return Err(NotWritten {
-                        why: error.to_string(),
+                    return Err(NotMade {
                         may_succeed_later,
+                        ..NotMade::yet(&error.to_string())
                     });
                 }
             }
         }
     }
 
-    async fn read_back(&self, change: &Change, place: &Place) -> Result<(), String> {
+    /// The setting as it is now; none where it cannot be seen, or could not when the plan was made.
+    async fn seen(&self, change: &Change, place: &Place) -> Option<Setting> {
+        let is_readable = |setting: &Setting| !matches!(setting, Setting::Unreadable { .. });
+        if !is_readable(&change.before) {
+            return None;
+        }
+        let seen = aws::read(self.aws, place, change.setting).await.ok()?;
+        is_readable(&seen).then_some(seen)
+    }
+
+    async fn read_back(&self, change: &Change, place: &Place) -> Result<(), NotMade> {
         let mut pauses = READ_PAUSES.iter();
         loop {
             let seen = aws::read(self.aws, place, change.setting).await;
@@ -122,16 +179,53 @@ impl Engine<'_> {
                 Some(pause) if (self.clock)() < self.deadline => {
                     tokio::time::sleep(Duration::from_millis(*pause)).await
                 }
-                _ => return Err(why),
+                _ => return Err(NotMade::unknown(why)),
             }
         }
     }
 }
 
-/// A change that was not made.
-struct NotWritten {
+/// A change that was not made, or may not have been.
+struct NotMade {
+    status: ChangeStatus,
     why: String,
     may_succeed_later: bool,
+    overtaken: bool,
+}
+
+impl NotMade {
+    fn yet(why: &str) -> Self {
+        Self {
+            status: ChangeStatus::Failed,
+            why: why.to_owned(),
+            may_succeed_later: true,
+            overtaken: false,
+        }
+    }
+
+    fn unknown(why: String) -> Self {
+        Self {
+            status: ChangeStatus::Unverified,
+            ..Self::yet(&why)
+        }
+    }
+
+    fn overtaken() -> Self {
+        let why = "not written: somebody has changed it since it was looked at";
+        Self {
+            overtaken: true,
+            ..Self::yet(why)
+        }
+    }
+
+    fn result(self, change: &Change) -> ChangeResult {
+        ChangeResult {
+            setting: change.setting,
+            status: self.status,
+            detail: Some(self.why),
+            may_succeed_later: self.may_succeed_later,
+        }
+    }
 }
 
 /// Every write of ours replaces a whole document, so that writing it twice is as good as once.

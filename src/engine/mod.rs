@@ -23,6 +23,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, Shared};
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use limits::Hour;
 use look::Look;
@@ -264,10 +265,9 @@ impl Engine<'_> {
         mut look: Look<'_>,
         lease: Option<&Lease>,
     ) -> Result<Report, EngineError> {
-        let finding = &look.finding;
-        for _ in 0..ROUNDS {
+        for round in 1..=ROUNDS {
             if !look.record.decision.acts() {
-                return Box::pin(self.nothing_to_write(target, look)).await;
+                return Box::pin(self.nothing_to_write(target, look, lease.is_some())).await;
             }
             let lease = lease.ok_or(EngineError::Unleased)?;
             if !self.is_confirmed(target, &look.record.decision) {
@@ -281,15 +281,16 @@ impl Engine<'_> {
                 .iter()
                 .map(|change| change.setting)
                 .collect();
-            let counted = target_digest(finding, target);
+            let counted = target_digest(&look.finding, target);
             let (run, now) = (&look.record.run, (self.clock)());
+            let looked = Instant::now();
             let (stored, claimed, standing, again) = futures_util::join!(
                 evidence::store(self.store, &look.record),
                 event.hour.claim(&counted, run, self.hourly_limit(), now),
                 standing::mark(self.store, &look.record),
                 observe::observe(self.aws, &look.place, &kinds)
             );
-            let id = stored?;
+            let evidence::Kept { id, inherited } = stored?;
             let held_back = claimed?;
             standing?;
             let again = again.map_err(EngineError::Observe)?;
@@ -298,9 +299,21 @@ impl Engine<'_> {
                 .iter()
                 .all(|(kind, setting)| look.observed.get(*kind) == Some(setting));
             if unchanged && held_back.is_none() {
-                look.record.id = id;
+                look.record.id.clone_from(&id);
                 let (record, place) = (&look.record, &look.place);
-                let mut result = Box::pin(self.apply(record, place, lease)).await;
+                let applied = Box::pin(self.apply(record, place, lease, looked)).await;
+                let mut result = applied.result;
+                if applied.overtaken && round < ROUNDS {
+                    tracing::info!(
+                        record = id,
+                        "the target changed between two writes; planning anew"
+                    );
+                    let stored = evidence::store_result(self.store, &result).await;
+                    stored.map_err(EngineError::Evidence)?;
+                    let again = observe::observe(self.aws, place, &kinds).await;
+                    self.decide_again(target, &mut look, again.map_err(EngineError::Observe)?);
+                    continue;
+                }
                 let follow_up = self.follow_up(record, place, result.outcome);
                 result.followed_up = Box::pin(follow_up).await;
                 result.sensitivity = match look.later {
@@ -315,20 +328,33 @@ impl Engine<'_> {
                 Some(_) => "other targets took the last places of the hour meanwhile; held back",
             };
             tracing::info!(record = id, "{why}");
-            evidence::give_up(self.store, &id, (self.clock)()).await?;
-            look.observed.0.extend(again.0);
             look.stops.extend(held_back);
-            let (observed, enrichment) = (&look.observed, &look.enrichment);
-            let decided = self.decide(finding, target, observed, enrichment, &look.stops);
-            look.record = self.record(finding, target, observed, enrichment, decided);
+            self.decide_again(target, &mut look, again);
+            let now = (self.clock)();
+            match inherited {
+                None => evidence::give_up(self.store, &id, now).await?,
+                // Its run has written, or may have.
+                Some(earlier) => {
+                    evidence::close(self.store, &earlier, &look.observed, now).await?;
+                }
+            }
         }
         Err(EngineError::Unstable)
+    }
+
+    /// Decides anew, with the settings that were read again.
+    fn decide_again(&self, target: &Target, look: &mut Look<'_>, again: Settings) {
+        look.observed.0.extend(again.0);
+        let (observed, enrichment) = (&look.observed, &look.enrichment);
+        let decided = self.decide(&look.finding, target, observed, enrichment, &look.stops);
+        look.record = self.record(&look.finding, target, observed, enrichment, decided);
     }
 
     async fn nothing_to_write(
         &self,
         target: &Target,
         mut look: Look<'_>,
+        leased: bool,
     ) -> Result<Report, EngineError> {
         let mut record = look.record;
         if let Some(word) = look.later {
@@ -341,11 +367,51 @@ impl Engine<'_> {
         let outcome = outcome_without_writes(&record.decision);
         record.outcome = Some(outcome);
         record.followed_up = Box::pin(self.follow_up(&record, &look.place, outcome)).await;
-        // A second delivery finds the bucket as it should be; telling the store so again would tell it nothing.
         if outcome != Outcome::AlreadyContained {
-            record.id = evidence::store(self.store, &record).await?;
+            record.id = evidence::store(self.store, &record).await?.id;
+            return Ok(Report::planned(record));
         }
-        Ok(Report::planned(record))
+        Box::pin(self.already_contained(record, leased)).await
+    }
+
+    /// Brings the record of an earlier run of the same delivery to its end, where that run did not. Otherwise a second
+    /// delivery finds the bucket as it should be, and telling the store so again would tell it nothing.
+    async fn already_contained(
+        &self,
+        mut record: Record,
+        leased: bool,
+    ) -> Result<Report, EngineError> {
+        let attempts = evidence::attempts(self.store, &record.id).await?;
+        let Some((earlier, result)) = attempts.into_iter().next_back() else {
+            return Ok(Report::planned(record));
+        };
+        let mut made = evidence::cut_off(&earlier, &record.before, (self.clock)());
+        let all_made = made.outcome == Outcome::Contained;
+        match result {
+            Some(result) if result.outcome == Outcome::Contained => {
+                return Ok(Report::planned(record).after(earlier, result));
+            }
+            None if leased => {
+                made.followed_up.clone_from(&record.followed_up);
+                let asked = record.enrichment.macie.as_ref();
+                made.sensitivity = asked.map(|macie| sensitivity(Some(macie)));
+                let stored = evidence::store_result(self.store, &made).await;
+                if all_made {
+                    return Ok(Report::done(earlier, made, stored.err()));
+                }
+                stored.map_err(EngineError::Evidence)?;
+            }
+            // Somebody may be at work on it.
+            None => return Ok(Report::planned(record)),
+            Some(_) => {}
+        }
+        // What that run left open has come about since.
+        record.id = evidence::store(self.store, &record).await?.id;
+        let report = Report::planned(record);
+        Ok(match all_made {
+            true => report.after(earlier, made),
+            false => report,
+        })
     }
 
     fn is_confirmed(&self, target: &Target, decision: &Decision) -> bool {

@@ -3,9 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::{EngineError, outcome_without_writes};
+use crate::aws;
 use crate::classification::{Reasoned, Sensitivity};
+use crate::decision::Withheld;
 use crate::finding::{Finding, Target};
+use crate::guard::Guard;
+use crate::policy::Mode;
 use crate::record::{ChangeResult, FollowUpResult, Outcome, Record, RunResult};
+use crate::settings::Setting;
 use crate::store::StoreError;
 
 /// The account of one target.
@@ -19,6 +24,9 @@ pub struct Report {
     pub summary: Summary,
     /// What kept it from its end.
     pub error: Option<EngineError>,
+    /// The containment of the same delivery that an earlier run made, where there was nothing left to do: that run may have
+    /// ended before anybody was told.
+    pub earlier: Option<Box<(Record, RunResult)>>,
 }
 
 /// One line of an account: what the Lambda answers and logs.
@@ -85,7 +93,7 @@ impl Report {
             _ => None,
         };
         let summary = Summary {
-            reason,
+            reason: unread(&record).or(reason),
             ..Summary::of(&record, outcome)
         };
         Self {
@@ -93,6 +101,7 @@ impl Report {
             result: None,
             summary,
             error: None,
+            earlier: None,
         }
     }
 
@@ -103,7 +112,7 @@ impl Report {
             .iter()
             .find_map(|change| change.detail.clone());
         let summary = Summary {
-            reason,
+            reason: reason.or_else(|| unread(&record)),
             changes: result.changes.clone(),
             followed_up: result.followed_up.clone(),
             sensitivity: result.sensitivity.clone().or_else(|| told(&record)),
@@ -114,6 +123,15 @@ impl Report {
             result: Some(result),
             summary,
             error: unstored.map(EngineError::Result),
+            earlier: None,
+        }
+    }
+
+    /// The same, where an earlier run of the same delivery did it.
+    pub(super) fn after(self, record: Record, result: RunResult) -> Self {
+        Self {
+            earlier: Some(Box::new((record, result))),
+            ..self
         }
     }
 
@@ -126,6 +144,7 @@ impl Report {
                 ..Summary::new(finding, target, Outcome::Ignored)
             },
             error: None,
+            earlier: None,
         }
     }
 
@@ -139,6 +158,7 @@ impl Report {
             result: None,
             summary,
             error: Some(error),
+            earlier: None,
         }
     }
 
@@ -147,6 +167,10 @@ impl Report {
     pub fn fails_the_invocation(&self) -> bool {
         self.error.is_some()
             || self.summary.outcome == Outcome::Failed
+            || self
+                .record
+                .as_ref()
+                .is_some_and(|record| unread(record).is_some())
             || self
                 .summary
                 .changes
@@ -204,6 +228,22 @@ impl Summary {
             alerts: Vec::new(),
         }
     }
+}
+
+/// Why more may be decided later: what could not be read stood in the way, and S3 may well tell it soon.
+fn unread(record: &Record) -> Option<String> {
+    let decision = &record.decision;
+    let is_unread = |withheld: &Withheld| withheld.guard == Guard::Unreadable;
+    let hindered = decision.withheld.iter().any(is_unread) || !decision.alerts.is_empty();
+    if decision.mode != Mode::Enforce || !hindered {
+        return None;
+    }
+    record.before.0.values().find_map(|setting| match setting {
+        Setting::Unreadable { operation, code } if aws::passes(code) => Some(format!(
+            "{operation} answered {code}, so that not all could be decided; deliver the event again"
+        )),
+        _ => None,
+    })
 }
 
 /// What the record says of the data, where Macie was asked.

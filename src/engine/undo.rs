@@ -1,6 +1,9 @@
 //! Rollback and an operator's apply, from a record.
 
+use std::collections::BTreeSet;
+
 use jiff::SignedDuration;
+use tokio::time::Instant;
 
 use super::since::UNDO;
 use super::{Engine, EngineError, Report, evidence, observe, standing, unique};
@@ -8,7 +11,7 @@ use crate::aws::Place;
 use crate::decision::Decision;
 use crate::finding::Target;
 use crate::record::{
-    Outcome, Record, Release, RollbackOf, RunResult, VERSION, compact, target_digest,
+    Outcome, Record, Release, RollbackOf, VERSION, compact, first_id, target_digest,
 };
 use crate::rollback::{Inverse, inverse};
 use crate::settings::SettingKind;
@@ -78,7 +81,8 @@ impl Engine<'_> {
         Ok(inverse)
     }
 
-    /// Undoes what a record did, and leaves a release, so that later updates of the same finding are left alone.
+    /// Undoes what a record did, with the other attempts at the same delivery, and leaves a release, so that later updates of
+    /// the same finding are left alone.
     pub async fn rollback(
         &self,
         record: &Record,
@@ -153,8 +157,9 @@ impl Engine<'_> {
         }
         match (undo.decision.plan.is_empty(), lease) {
             (false, Some(lease)) => {
-                undo.id = evidence::store(self.store, &undo).await?;
-                let result = self.apply(&undo, &place, lease).await;
+                let looked = Instant::now();
+                undo.id = evidence::store(self.store, &undo).await?.id;
+                let result = self.apply(&undo, &place, lease, looked).await.result;
                 let stored = evidence::store_result(self.store, &result).await;
                 Ok(Report::done(undo, result, stored.err()))
             }
@@ -168,7 +173,7 @@ impl Engine<'_> {
                 } else {
                     Outcome::RolledBack
                 });
-                undo.id = evidence::store(self.store, &undo).await?;
+                undo.id = evidence::store(self.store, &undo).await?.id;
                 Ok(Report::planned(undo))
             }
         }
@@ -184,23 +189,20 @@ impl Engine<'_> {
                 id: record.id.clone(),
             });
         }
-        let key = store::result_key(&record.id).map_err(EngineError::from)?;
-        let result = self.store.get(&key).await.map_err(EngineError::Store)?;
-        let result =
-            result.and_then(|object| serde_json::from_slice::<RunResult>(&object.bytes).ok());
-        if result.is_some_and(|result| result.outcome == Outcome::Planned) {
-            return Err(RollbackError::NothingDone {
-                id: record.id.clone(),
-            });
+        let attempts = evidence::attempts(self.store, first_id(&record.id)).await?;
+        let id = &record.id;
+        if attempts.iter().all(|(attempt, _)| attempt.id != *id) {
+            return Err(RollbackError::NothingDone { id: id.clone() });
         }
-        let guess = Place::of(&record.finding, &record.target);
-        let kinds: Vec<_> = record
-            .decision
-            .plan
-            .changes
+        let plans: Vec<_> = attempts
             .iter()
-            .map(|change| change.setting)
+            .rev()
+            .map(|(attempt, _)| &attempt.decision.plan)
             .collect();
+        let guess = Place::of(&record.finding, &record.target);
+        let changes = plans.iter().flat_map(|plan| &plan.changes);
+        let kinds: BTreeSet<_> = changes.map(|change| change.setting).collect();
+        let kinds: Vec<_> = kinds.into_iter().collect();
         let (now, place) = observe::observe_at_home(self.aws, &guess, &kinds)
             .await
             .map_err(EngineError::Observe)?;
@@ -208,11 +210,7 @@ impl Engine<'_> {
             Target::Bucket(bucket) => bucket.arn(&record.finding.partition, &record.finding.region),
             Target::Account(_) => String::new(),
         };
-        Ok((
-            inverse(&record.decision.plan, &now, &arn, &request.force),
-            place,
-            now,
-        ))
+        Ok((inverse(&plans, &now, &arn, &request.force), place, now))
     }
 
     async fn release(&self, record: &Record, place: &Place) -> Result<(), EngineError> {

@@ -47,7 +47,7 @@ pub struct Told<'a> {
 pub struct Notice {
     /// Names the thread of the finding.
     pub thread: String,
-    /// The same for every delivery that has the same to tell; none where something was changed, which is always told.
+    /// The same for every delivery that has the same to tell; none where that is always told.
     pub once: Option<String>,
     /// One line that says it.
     pub title: String,
@@ -87,7 +87,7 @@ pub fn notice(finding: &Finding, told: &[Told]) -> Option<Notice> {
     }
     Some(Notice {
         thread: thread(&finding.id),
-        once: once(finding, &told),
+        once: Some(once(finding, &told)),
         title: title(first, &told),
         finding: format!(
             "{}, {}",
@@ -254,20 +254,19 @@ fn title(first: &Told, told: &[&Told]) -> String {
 }
 
 /// Lambda delivers a failed event again, EventBridge now and then any, and neither says so. What nothing came of is the same
-/// news each time; what was changed is news by itself.
-fn once(finding: &Finding, told: &[&Told]) -> Option<String> {
-    let changed = |told: &&Told| matches!(told.outcome, Outcome::Contained | Outcome::RolledBack);
-    if told.iter().any(changed) {
-        return None;
-    }
+/// news each time; what was changed is news by itself, once for each record.
+fn once(finding: &Finding, told: &[&Told]) -> String {
     let mut identity = delivered(finding);
     for told in told {
-        let rollback = told.record.filter(|record| record.rollback.is_some());
-        let id = rollback.map_or("", |record| &record.id);
+        let changed = matches!(told.outcome, Outcome::Contained | Outcome::RolledBack);
+        let record = told
+            .record
+            .filter(|record| changed || record.rollback.is_some());
+        let id = record.map_or("", |record| &record.id);
         let bucket = told.bucket.unwrap_or_default();
         identity += &format!("\n{}\n{bucket}\n{}\n{id}", told.account, told.outcome);
     }
-    Some(digest(&identity))
+    digest(&identity)
 }
 
 fn delivered(finding: &Finding) -> String {

@@ -180,7 +180,7 @@ fn comes_back(kind: SettingKind, document: Document) {
     assert!(again.plan.is_empty(), "planned again: {:?}", again.plan);
     let arn = "arn:aws:s3:::amzn-s3-demo-bucket";
     assert!(undone(&decision.plan, &after, arn).is_empty());
-    let inverse = inverse(&decision.plan, &after, arn, &[]);
+    let inverse = inverse(&[&decision.plan], &after, arn, &[]);
     assert!(inverse.drift.is_empty(), "{:?}", inverse.drift);
     for change in inverse.plan.changes {
         after.0.insert(change.setting, change.after);
@@ -198,7 +198,7 @@ pub(crate) fn stored_record(data: &[u8]) {
         return;
     };
     let arn = "arn:aws:s3:::amzn-s3-demo-bucket";
-    let _ = inverse(&record.decision.plan, &record.before, arn, &[]);
+    let _ = inverse(&[&record.decision.plan], &record.before, arn, &[]);
     let _ = undone(&record.decision.plan, &record.before, arn);
     let text = serde_json::to_string(&record).expect("a record is JSON");
     let again: Record = serde_json::from_str(&text).expect("and is read again");

@@ -323,7 +323,7 @@ fn undo(
         changes: vec![change(before, after)],
     };
     let now = Settings([(KIND, present(now))].into());
-    inverse(&plan, &now, "arn:aws:s3:::amzn-s3-demo-bucket", forced)
+    inverse(&[&plan], &now, "arn:aws:s3:::amzn-s3-demo-bucket", forced)
 }
 
 // ---- A bucket with access points

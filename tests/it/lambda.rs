@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -306,10 +307,27 @@ pub(crate) async fn put_policy(endpoint: &str, store: &str, text: &str) {
 
 /// A running function, and the Runtime API that it polls.
 pub(crate) struct Function {
-    process: Child,
-    events: Sender<String>,
+    process: Process,
+    events: Sender<(String, Duration)>,
     answers: Receiver<Answer>,
     logs: Receiver<String>,
+}
+
+/// The process of a function, which whoever has a clone of it may kill.
+#[derive(Clone)]
+pub(crate) struct Process(Arc<Mutex<Child>>);
+
+impl Process {
+    /// Ends the process at once, wherever it is.
+    pub(crate) fn kill(&self) {
+        let mut process = self.0.lock().unwrap();
+        let _ = process.kill();
+        let _ = process.wait();
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.lock().unwrap().try_wait().unwrap().is_some()
+    }
 }
 
 #[derive(Debug)]
@@ -319,6 +337,11 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// Whether the invocation succeeded, so that Lambda does not deliver the event again.
+    pub(crate) fn is_success(&self) -> bool {
+        self.path.ends_with("/response")
+    }
+
     #[track_caller]
     pub(crate) fn response(&self) -> &Value {
         assert!(self.path.ends_with("/response"), "{self:?}");
@@ -345,7 +368,7 @@ impl Function {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let (events, waiting) = channel::<String>();
+        let (events, waiting) = channel();
         let (answered, answers) = channel::<Answer>();
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -386,18 +409,34 @@ impl Function {
             }
         });
         Self {
-            process,
+            process: Process(Arc::new(Mutex::new(process))),
             events,
             answers,
             logs,
         }
     }
 
+    pub(crate) fn process(&self) -> Process {
+        self.process.clone()
+    }
+
     pub(crate) fn invoke(&self, event: &Value) -> Answer {
-        self.events.send(event.to_string()).unwrap();
-        self.answers
-            .recv_timeout(Duration::from_secs(60))
-            .expect("an answer")
+        let answer = self.invoke_within(event, Duration::from_secs(60));
+        answer.expect("an answer")
+    }
+
+    /// The answer; none where the process ended before it, or was ended because its time was up, as Lambda does.
+    pub(crate) fn invoke_within(&self, event: &Value, time: Duration) -> Option<Answer> {
+        let begun = Instant::now();
+        self.events.send((event.to_string(), time)).unwrap();
+        loop {
+            match self.answers.recv_timeout(Duration::from_millis(20)) {
+                Ok(answer) => return Some(answer),
+                Err(_) if self.process.has_ended() => return None,
+                Err(_) if begun.elapsed() > time => self.process.kill(),
+                Err(_) => {}
+            }
+        }
     }
 
     /// What it has logged since this was last asked.
@@ -410,20 +449,20 @@ impl Function {
 
 impl Drop for Function {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.process.kill();
     }
 }
 
 /// The Runtime API: `next` waits for an event, anything else is an answer to the last one.
-fn serve(stream: TcpStream, events: &Receiver<String>, answers: &Sender<Answer>) {
+fn serve(stream: TcpStream, events: &Receiver<(String, Duration)>, answers: &Sender<Answer>) {
     let mut reader = BufReader::new(stream);
     while let Some((path, body)) = read_request(&mut reader) {
         let (head, body) = match path.ends_with("/invocation/next") {
             true => {
-                let Ok(event) = events.recv() else { return };
-                let deadline =
-                    SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(60);
+                let Ok((event, time)) = events.recv() else {
+                    return;
+                };
+                let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + time;
                 let head = format!(
                     "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: 8476a536-e9f4-11e8-9739-2dfe598c3fcd\r\n\
                      Lambda-Runtime-Deadline-Ms: {}\r\nLambda-Runtime-Trace-Id: Root=1-5759e988-bd862e3fe1be46a994272793\r\n\

@@ -11,6 +11,7 @@ mod decide;
 mod directory_buckets;
 mod engine;
 mod evaluator;
+mod faults;
 mod finding;
 mod fuzz;
 mod investigation;

@@ -371,6 +371,7 @@ fn decided(mode: Mode, enrichment: Enrichment) -> Report {
         record: Some(record),
         result: None,
         summary,
+        earlier: None,
         error: None,
     }
 }

@@ -132,7 +132,7 @@ fn rolled_back_but_for_what_somebody_changed() {
     let one = json!({"block-public-acls": true, "ignore-public-acls": false, "block-public-policy": false, "restrict-public-buckets": false});
     let now_flags = json!({"present": {"public-access-block": one}});
     now.0.insert(flags.setting, json_as(now_flags));
-    let undo = inverse(&record.decision.plan, &now, arn, &[]);
+    let undo = inverse(&[&record.decision.plan], &now, arn, &[]);
     assert_eq!((undo.plan.changes.len(), undo.drift.len()), (1, 1));
     let result = result_of(
         &Record {
@@ -308,10 +308,17 @@ fn a_retry_has_the_same_to_tell_and_another_outcome_has_not() {
     assert_eq!(failing("held by run 1"), failing("held by run 2"));
     let other = Case::new("exfiltration-anomalous").withheld();
     assert_ne!(failing("x"), other.notice().once);
-    assert_eq!(
-        case.done().notice().once,
-        None,
-        "what was changed is always told"
+    let mut done = case.done();
+    let once = done.notice().once;
+    assert!(once.is_some());
+    assert_eq!(once, done.notice().once);
+    for kept in &mut done.all {
+        kept.record.as_mut().unwrap().id += "-2";
+    }
+    assert_ne!(
+        once,
+        done.notice().once,
+        "what was changed is told for each record"
     );
     let later = failure(None, "another request", "x").once;
     assert_ne!(failure(None, "a request", "x").once, later);

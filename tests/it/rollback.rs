@@ -29,7 +29,12 @@ enum Expected<'a> {
 #[track_caller]
 fn check(before: &Setting, after: &Setting, now: &Setting, expected: Expected) {
     let plan = plan(SettingKind::BucketPolicy, before, after);
-    let done = inverse(&plan, &observed(SettingKind::BucketPolicy, now), ARN, &[]);
+    let done = inverse(
+        &[&plan],
+        &observed(SettingKind::BucketPolicy, now),
+        ARN,
+        &[],
+    );
     check_policy(&done, expected);
 }
 
@@ -146,10 +151,10 @@ fn edited_statement_of_ours_is_drift_until_it_is_forced() {
 
     let plan = plan(SettingKind::BucketPolicy, &before, &after);
     let now = observed(SettingKind::BucketPolicy, &now);
-    let forced = inverse(&plan, &now, ARN, &[SettingKind::BucketPolicy]);
+    let forced = inverse(&[&plan], &now, ARN, &[SettingKind::BucketPolicy]);
     check_policy(&forced, Expected::Text(&document(&[APPLICATION])));
     // Forcing another setting forces nothing here.
-    let other = inverse(&plan, &now, ARN, &[SettingKind::Acl]);
+    let other = inverse(&[&plan], &now, ARN, &[SettingKind::Acl]);
     check_policy(&other, Expected::Drift("was changed by somebody"));
 }
 
@@ -213,7 +218,7 @@ fn policy_that_cannot_be_read_now_is_drift() {
     check(&before, &after, &now, expected);
     // Nor is one that nobody looked at.
     let plan = plan(SettingKind::BucketPolicy, &before, &after);
-    let unseen = inverse(&plan, &Settings::default(), ARN, &[]);
+    let unseen = inverse(&[&plan], &Settings::default(), ARN, &[]);
     check_policy(&unseen, Expected::Drift("cannot be read now"));
 }
 
@@ -227,11 +232,11 @@ fn flags_go_back_only_from_where_we_left_them() {
     let all = flags(PublicAccessBlock::ALL);
     for before in [Setting::Absent, flags(one)] {
         let plan = plan(kind, &before, &all);
-        let back = inverse(&plan, &observed(kind, &all), ARN, &[]);
+        let back = inverse(&[&plan], &observed(kind, &all), ARN, &[]);
         assert_eq!(back.plan.changes[0].before, all);
         assert_eq!(back.plan.changes[0].after, before);
 
-        let already = inverse(&plan, &observed(kind, &before), ARN, &[]);
+        let already = inverse(&[&plan], &observed(kind, &before), ARN, &[]);
         assert_eq!((already.plan, already.drift.len()), (Plan::default(), 0));
         assert_eq!(already.notes.len(), 1);
 
@@ -240,14 +245,14 @@ fn flags_go_back_only_from_where_we_left_them() {
             ..PublicAccessBlock::ALL
         };
         let now = observed(kind, &flags(changed));
-        let drifted = inverse(&plan, &now, ARN, &[]);
+        let drifted = inverse(&[&plan], &now, ARN, &[]);
         assert!(drifted.plan.is_empty());
         let drift = &drifted.drift[0];
         assert_eq!(
             (&drift.was, &drift.left, &drift.now),
             (&before, &all, &flags(changed))
         );
-        let forced = inverse(&plan, &now, ARN, &[kind]);
+        let forced = inverse(&[&plan], &now, ARN, &[kind]);
         assert_eq!(forced.plan.changes[0].after, before);
         assert_eq!(forced.drift, []);
     }
@@ -260,7 +265,7 @@ fn flags_that_could_not_be_read_before_are_left_to_a_person() {
     let all = flags(PublicAccessBlock::ALL);
     let plan = plan(kind, &unreadable("GetPublicAccessBlock"), &all);
     for forced in [&[][..], &[kind]] {
-        let done = inverse(&plan, &observed(kind, &all), ARN, forced);
+        let done = inverse(&[&plan], &observed(kind, &all), ARN, forced);
         assert!(done.plan.is_empty());
         assert!(done.drift[0].why.contains("only a person can say"));
     }
@@ -296,11 +301,60 @@ fn changes_are_undone_in_reverse_order() {
     let now = contained
         .iter()
         .map(|(kind, _, after)| (*kind, (*after).clone()));
-    let done = inverse(&plan, &Settings(now.collect()), ARN, &[]);
+    let done = inverse(&[&plan], &Settings(now.collect()), ARN, &[]);
     let order: Vec<SettingKind> = done.plan.changes.iter().map(|c| c.setting).collect();
     let reversed: Vec<SettingKind> = contained.iter().rev().map(|(kind, ..)| *kind).collect();
     assert_eq!(order, reversed);
     assert_eq!(done.plan.changes[1].after, open);
+}
+
+/// One attempt turned the flags on and failed to change the policy, which the next one did: the flags must go first, or S3
+/// refuses the policy.
+#[test]
+fn the_attempts_at_one_delivery_are_undone_together() {
+    let before = policy(&document(&[PUBLIC, PARTNER]));
+    let after = policy(&document(&[PARTNER]));
+    let flags = flags(PublicAccessBlock::ALL);
+    let both = [
+        plan(SettingKind::BucketPolicy, &before, &after),
+        plan(SettingKind::PublicAccessBlock, &Setting::Absent, &flags),
+    ];
+    let first = Plan {
+        changes: both.into_iter().flat_map(|plan| plan.changes).collect(),
+    };
+    let second = plan(SettingKind::BucketPolicy, &before, &after);
+    let now = Settings(
+        first
+            .changes
+            .iter()
+            .map(|c| (c.setting, c.after.clone()))
+            .collect(),
+    );
+    let undone = inverse(&[&second, &first], &now, ARN, &[]);
+    let changes: Vec<_> = undone
+        .plan
+        .changes
+        .iter()
+        .map(|c| (c.setting, &c.after))
+        .collect();
+    assert_eq!(
+        changes,
+        [
+            (SettingKind::PublicAccessBlock, &Setting::Absent),
+            (SettingKind::BucketPolicy, &before)
+        ]
+    );
+    assert_eq!((undone.drift, undone.notes), (Vec::new(), Vec::new()));
+
+    // A setting of which one attempt cannot be undone is left alone as a whole.
+    let third = plan(
+        SettingKind::PublicAccessBlock,
+        &unreadable("GetPublicAccessBlock"),
+        &flags,
+    );
+    let undone = inverse(&[&third, &first], &now, ARN, &[]);
+    assert_eq!(undone.drift.len(), 1);
+    assert_eq!(undone.plan.changes.len(), 1);
 }
 
 fn plan(setting: SettingKind, before: &Setting, after: &Setting) -> Plan {

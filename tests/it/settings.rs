@@ -320,7 +320,7 @@ fn settings_change_as_asked_and_come_back() {
         let again = self::decision(measure, &changed, &finding()).plan;
         assert!(again.is_empty(), "{measure}: {again:#?}");
 
-        let undone = inverse(&decision.plan, &changed, "", &[]);
+        let undone = inverse(&[&decision.plan], &changed, "", &[]);
         for change in &undone.plan.changes {
             changed.0.insert(change.setting, change.after.clone());
         }
@@ -440,7 +440,7 @@ fn the_acl_goes_before_the_ownership_and_comes_back_after_it() {
     assert_eq!(decision.taken[0].notes, ["partner loses READ"]);
     let now = apply(&observed, &decision.plan);
     assert_eq!(now.acl().unwrap().grants.len(), 1);
-    let undone = inverse(&decision.plan, &now, "", &[]).plan;
+    let undone = inverse(&[&decision.plan], &now, "", &[]).plan;
     assert_eq!(
         kinds(&undone),
         [SettingKind::OwnershipControls, SettingKind::Acl]
@@ -1011,7 +1011,7 @@ fn undo(kind: SettingKind, before: &Setting, after: &Setting, now: &Setting) -> 
         }],
     };
     inverse(
-        &plan,
+        &[&plan],
         &Settings(BTreeMap::from([(kind, now.clone())])),
         "",
         &[],

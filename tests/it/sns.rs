@@ -62,13 +62,17 @@ async fn a_containment_and_its_rollback_are_told_in_one_thread() {
         );
     }
 
-    // There is nothing left to do, and nothing to tell.
+    // There is nothing left to do, and nothing new to tell.
     let answer = world.function.invoke(&world.event());
     assert_eq!(
         answer.response()["records"][0]["outcome"],
         "already-contained"
     );
-    assert!(answer.response().get("notices").is_none(), "{answer:?}");
+    assert_eq!(
+        answer.response()["notices"][0]["notice"],
+        "sent-before",
+        "{answer:?}"
+    );
 
     let rollback = json!({"portcullis": {"rollback": {"record": record}}});
     let answer = world.function.invoke(&rollback);

@@ -191,6 +191,10 @@ pub(crate) enum Verdict {
     LoseAnswer,
     /// Break the connection without handing it on.
     Break,
+    /// Hand it on, and fall silent in the middle of the answer.
+    Stall,
+    /// Hand it on while nobody else holds this.
+    Under(Arc<Mutex<()>>),
 }
 
 /// An answer that no stand-in gives.
@@ -214,30 +218,41 @@ struct Log {
     requests: Vec<Logged>,
 }
 
-struct Logged {
-    request: String,
-    began: usize,
-    ended: Option<usize>,
+/// A request that came through.
+#[derive(Debug, Clone)]
+pub(crate) struct Logged {
+    /// `METHOD /path?query`.
+    pub(crate) request: String,
+    pub(crate) body: Vec<u8>,
+    /// The moment at which it came.
+    pub(crate) began: usize,
+    /// The moment at which its answer was there; none where it is still under way.
+    pub(crate) ended: Option<usize>,
+    /// What it was answered, though the answer may have been lost; empty where it was not.
+    pub(crate) answer: Vec<u8>,
 }
 
 impl Log {
-    fn begin(&mut self, request: &str) -> usize {
+    fn begin(&mut self, request: &str, body: &[u8]) -> usize {
         self.moments += 1;
         self.requests.push(Logged {
             request: request.to_owned(),
+            body: body.to_vec(),
             began: self.moments,
             ended: None,
+            answer: Vec::new(),
         });
         self.moments
     }
 
-    fn end(&mut self, began: usize) {
+    fn end(&mut self, began: usize, answer: &[u8]) {
         self.moments += 1;
         let ended = self.moments;
-        self.requests
-            .iter_mut()
-            .filter(|logged| logged.began == began)
-            .for_each(|logged| logged.ended = Some(ended));
+        let logged = self.requests.iter_mut();
+        for logged in logged.filter(|logged| logged.began == began) {
+            logged.ended = Some(ended);
+            logged.answer = answer.to_vec();
+        }
     }
 }
 
@@ -300,6 +315,11 @@ impl Proxy {
             .collect()
     }
 
+    /// The requests so far, with what was in them.
+    pub(crate) fn log(&self) -> Vec<Logged> {
+        self.log.lock().unwrap().requests.clone()
+    }
+
     /// Forgets the requests so far.
     pub(crate) fn forget(&self) {
         self.log.lock().unwrap().requests.clear();
@@ -318,7 +338,8 @@ fn serve(mut client: TcpStream, upstream: &str, judge: &dyn Fn(&str) -> Verdict,
         words.next().unwrap_or_default(),
         words.next().unwrap_or_default()
     );
-    let began = log.lock().unwrap().begin(&request);
+    let began = log.lock().unwrap().begin(&request, &body);
+    let mut given = Vec::new();
     let answer = match judge(&request) {
         Verdict::Break => None,
         Verdict::Refuse(status, code) => Some(refusal(&request, status, code)),
@@ -328,15 +349,25 @@ fn serve(mut client: TcpStream, upstream: &str, judge: &dyn Fn(&str) -> Verdict,
         }
         Verdict::Pass | Verdict::NotIn(..) => Some(hand_on(upstream, &head, &body)),
         Verdict::LoseAnswer => {
-            hand_on(upstream, &head, &body);
+            given = hand_on(upstream, &head, &body);
+            None
+        }
+        Verdict::Under(lock) => {
+            let _held = lock.lock().unwrap();
+            Some(hand_on(upstream, &head, &body))
+        }
+        Verdict::Stall => {
+            given = hand_on(upstream, &head, &body);
+            let _ = client.write_all(&given[..given.len() / 2]);
+            // Until whoever asked hangs up.
+            let _ = client.read(&mut [0]);
             None
         }
     };
     // Before the answer goes out: whoever has it may already be asking the next thing.
-    log.lock().unwrap().end(began);
-    if let Some(answer) = answer {
-        let _ = client.write_all(&answer);
-    }
+    let whole = answer.as_ref().unwrap_or(&given);
+    log.lock().unwrap().end(began, whole);
+    let _ = client.write_all(&answer.unwrap_or_default());
 }
 
 fn refusal(request: &str, status: u16, code: &str) -> Vec<u8> {

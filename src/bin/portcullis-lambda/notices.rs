@@ -42,14 +42,26 @@ pub(crate) fn of(finding: &Finding, policy: &Policy, reports: &[Report]) -> Opti
     let told: Vec<Told> = reports
         .iter()
         .zip(&errors)
-        .map(|(report, error)| Told {
-            account: &report.summary.account,
-            bucket: report.summary.bucket.as_deref(),
-            outcome: report.summary.outcome,
-            reason: error.as_deref().or(report.summary.reason.as_deref()),
-            record: report.record.as_ref(),
-            result: report.result.as_ref(),
-            notify: notify(policy, report),
+        .map(|(report, error)| {
+            let told = Told {
+                account: &report.summary.account,
+                bucket: report.summary.bucket.as_deref(),
+                outcome: report.summary.outcome,
+                reason: error.as_deref().or(report.summary.reason.as_deref()),
+                record: report.record.as_ref(),
+                result: report.result.as_ref(),
+                notify: notify(policy, report),
+            };
+            match report.earlier.as_deref() {
+                None => told,
+                // The run that did it may have ended before it could tell.
+                Some((record, result)) => Told {
+                    outcome: result.outcome,
+                    record: Some(record),
+                    result: Some(result),
+                    ..told
+                },
+            }
         })
         .collect();
     notice(finding, &told)

@@ -133,7 +133,7 @@ fn the_inverse_restores_every_setting() {
             if !s3.apply(plan) {
                 continue;
             }
-            let undo = inverse(plan, &s3.observe(rewritten), BUCKET, &[]);
+            let undo = inverse(&[plan], &s3.observe(rewritten), BUCKET, &[]);
             let unknown = |change: &&Change| matches!(change.before, Setting::Unreadable { .. });
             let (left, back): (Vec<&Change>, Vec<&Change>) = plan.changes.iter().partition(unknown);
             assert_eq!(undo.drift.len(), left.len(), "{}", json!(undo.drift));
