@@ -75,9 +75,10 @@ pub(super) fn built_in() -> String {
 /// The names of the events of `events/`, sorted.
 pub(super) fn events() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");
-    let names = std::fs::read_dir(folder).unwrap().map(|entry| {
+    let names = std::fs::read_dir(folder).unwrap().filter_map(|entry| {
         let path: PathBuf = entry.unwrap().path();
-        path.file_stem().unwrap().to_str().unwrap().to_owned()
+        let is_event = path.extension().is_some_and(|ending| ending == "json");
+        is_event.then(|| path.file_stem().unwrap().to_str().unwrap().to_owned())
     });
     let names: BTreeSet<String> = names.collect();
     names.into_iter().collect()
