@@ -78,6 +78,8 @@ deploy: build ## Deploy to the AWS account of your credentials; DEPLOY='...' add
 .PHONY: ci
 # The times of one round say nothing; that the measurement still runs does.
 ci: ROUNDS := 1
+ci: CLI := dev
+ci: BACKTEST := 2000
 ci: lint test demo options bench ## What .ci/run runs
 
 .PHONY: reliability
@@ -146,6 +148,11 @@ fuzz: $(TOOLS)/fuzz.installed ## Fuzz TARGET=event|policy_file|bucket_policy|xml
 
 .PHONY: bench
 ROUNDS ?= 20
-bench: build $(TOOLS)/moto.installed ## Measure cold start, memory, size and round trips, beside programs that do less
+# The profile of the command line that is measured, and how many findings it gets.
+CLI ?= cli
+BACKTEST ?= 200000
+bench: build $(TOOLS)/moto.installed ## Measure the function beside programs that do less, and the backtest
 	PATH="$(DEPLOY_BIN):$$PATH" cargo lambda build --quiet --locked --release --example bench-empty --example bench-floor
 	$(PYTHON) benches/bench.py --rounds $(ROUNDS)
+	cargo build --quiet --locked --profile $(CLI) --bin portcullis --example bench-findings
+	$(PYTHON) benches/backtest.py --built target/$(CLI:dev=debug) --findings $(BACKTEST) --rounds $$(( ($(ROUNDS) + 6) / 7 ))

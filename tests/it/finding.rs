@@ -1229,3 +1229,118 @@ fn our_events_are_of_the_published_type_of_the_envelope() {
     }
     assert!(read >= 20, "{read} events");
 }
+
+/// A finding alone is read straight from its text; in a list it goes through a value first. Both must say the same.
+#[test]
+fn both_ways_of_reading_say_the_same() {
+    let paths = || events_dir().read_dir().unwrap();
+    let mut details: Vec<Value> = paths()
+        .map(|entry| {
+            serde_json::from_slice(&std::fs::read(entry.unwrap().path()).unwrap_or_default())
+        })
+        .filter_map(Result::ok)
+        .map(|event: Value| match event.get("detail") {
+            Some(detail) => detail.clone(),
+            None => event,
+        })
+        .collect();
+    details.push(detail());
+    let odd = [
+        json!(null),
+        json!(true),
+        json!(7),
+        json!(-1.5e300),
+        json!(1_735_689_600),
+        json!(""),
+        json!(" \u{1f512} \"quoted\" \n"),
+        json!("2026-03-01T10:15:00"),
+        json!("{\"sample\": true, \"ThreatName\": [\"a\", 1]}"),
+        json!([]),
+        json!({}),
+        json!([[{"name": "amzn-s3-demo-bucket-a"}]]),
+        json!([{"Name": "amzn-s3-demo-bucket-b", "key": "k"}, 3, null]),
+        json!({"Name": "amzn-s3-demo-bucket-c", "Value": "v"}),
+    ];
+    let (mut compared, mut seen) = (0, BTreeSet::new());
+    for detail in &details {
+        same_both_ways(&detail.to_string());
+        // What stands at the same place in many findings, or in many items of a list, is changed once.
+        for path in pointers(detail)
+            .into_iter()
+            .filter(|path| seen.insert(path.clone()))
+        {
+            for value in &odd {
+                let mut changed = detail.clone();
+                *changed.pointer_mut(&path).unwrap() = value.clone();
+                same_both_ways(&changed.to_string());
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 2_000, "{compared}");
+    // Keys that occur twice, in both forms or in one, and keys that are escaped.
+    let text = detail().to_string();
+    for more in [
+        "\"Id\": \"other\"",
+        "\"id\": \"other\"",
+        "\"Region\": \"eu-west-1\"",
+        "\"\\u0052egion\": \"eu-west-1\"",
+        "\"findings\": []",
+        "\"Records\": {}",
+        "\"Detail\": {}",
+        "\"Type\": \"Notification\", \"message\": \"{}\"",
+        "\"portcullis\": {\"sweep\": {}}",
+        "\"body\": \"{}\"",
+    ] {
+        same_both_ways(&format!("{{{more}, {}", &text[1..]));
+        same_both_ways(&format!("{}, {more}}}", &text[..text.len() - 1]));
+    }
+}
+
+/// Alone and in a list, in an envelope and in one in a list: but for the place that an error names.
+#[track_caller]
+fn same_both_ways(text: &str) {
+    let event = |text: &str| {
+        format!(
+            "{{\"detail-type\": \"GuardDuty Finding\", \"source\": \"aws.guardduty\", \"detail\": {text}}}"
+        )
+    };
+    for text in [text.to_owned(), event(text)] {
+        let alone = said(&text).replace("the input", "[0]");
+        let listed = said(&format!("[{text}]"));
+        let placeless = |said: &str| said.replace("[0].", "").replace("[0]", "");
+        assert_eq!(placeless(&alone), placeless(&listed), "{text}");
+    }
+}
+
+fn said(text: &str) -> String {
+    let events = read(text.as_bytes());
+    let said = events.iter().map(|event| match event {
+        Ok(event) => format!("{event:?}\n"),
+        Err(error) => format!("{error}\n"),
+    });
+    said.collect()
+}
+
+/// The places of all values in a value.
+fn pointers(value: &Value) -> Vec<String> {
+    let inside: Vec<(String, &Value)> = match value {
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| (key.replace('~', "~0").replace('/', "~1"), value))
+            .collect(),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .map(|(index, value)| (index.to_string(), value))
+            .collect(),
+        _ => Vec::new(),
+    };
+    let mut all = Vec::new();
+    for (key, value) in inside {
+        all.push(format!("/{key}"));
+        let deeper = pointers(value).into_iter();
+        all.extend(deeper.map(|path| format!("/{key}{path}")));
+    }
+    all
+}
