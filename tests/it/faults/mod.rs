@@ -77,6 +77,7 @@ fn an_invocation_with_too_little_time_fails_and_the_next_one_makes_it_good() {
 /// every tenth.
 #[test]
 #[ignore = "make reliability"]
+#[expect(clippy::print_stdout, reason = "somebody waits for it for hours")]
 fn the_long_form() {
     let share = std::env::var("PORTCULLIS_RELIABILITY").unwrap_or_default();
     let share: usize = share.parse().unwrap_or(1);

@@ -1,6 +1,6 @@
 //! The page of figures: written by the long form, and checked for being whole.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,6 @@ use super::Tried;
 use super::order::Orders;
 use super::outside::Outside;
 use super::races::Races;
-use super::scene::events;
 use super::trial::Fault;
 
 /// How many were tried, and how many of them converged.
@@ -128,7 +127,10 @@ impl Figures {
 
     /// Writes the page, where everything holds that must.
     pub(super) fn write(&self) {
-        println!("{}", self.page());
+        #[expect(clippy::print_stdout, reason = "somebody waits for it for hours")]
+        {
+            println!("{}", self.page());
+        }
         assert!(self.wrong.is_empty(), "{}", self.wrong.join("\n"));
         std::fs::write(path(), self.page()).unwrap();
     }
