@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::stored::{numbered, read};
 use super::{EngineError, unique};
 use crate::record::{ChangeResult, ChangeStatus, Outcome, Record, RunResult, VERSION};
 use crate::settings::Settings;
@@ -174,25 +175,6 @@ async fn is_open(store: &Store, record: &Record) -> Result<bool, EngineError> {
         .await
         .map_err(EngineError::Evidence)?;
     Ok(result.is_none())
-}
-
-async fn read<T: serde::de::DeserializeOwned>(
-    store: &Store,
-    key: &str,
-) -> Result<Option<T>, EngineError> {
-    let object = store.get(key).await.map_err(EngineError::Store)?;
-    let parsed = object.map(|object| serde_json::from_slice(&object.bytes));
-    parsed.transpose().map_err(|error| EngineError::Unreadable {
-        key: key.to_owned(),
-        why: error.to_string(),
-    })
-}
-
-fn numbered(first: &str, attempt: usize) -> String {
-    match attempt {
-        1 => first.to_owned(),
-        _ => format!("{first}-{attempt}"),
-    }
 }
 
 /// What we serialize has string keys only, which cannot fail.

@@ -6,6 +6,7 @@ use futures_util::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::stored::read;
 use super::sweep::RESERVE;
 use super::{Engine, EngineError};
 use crate::aws::{Place, discovery, macie};
@@ -195,13 +196,11 @@ impl Engine<'_> {
 
     async fn awaited(&self, job: &str) -> Result<Awaited, EngineError> {
         let key = job_key(job)?;
-        let object = self.store.get(&key).await.map_err(EngineError::Store)?;
-        let unreadable = |why: String| EngineError::Unreadable {
-            key: key.clone(),
-            why,
-        };
-        let object = object.ok_or_else(|| unreadable("it is gone".to_owned()))?;
-        serde_json::from_slice(&object.bytes).map_err(|error| unreadable(error.to_string()))
+        let awaited = read(self.store, &key).await?;
+        awaited.ok_or_else(|| EngineError::Unreadable {
+            key,
+            why: "it is gone".to_owned(),
+        })
     }
 
     /// Leases that nobody gave back. With `acts` they are given back, and are told no more.

@@ -41,13 +41,13 @@ struct Seen {
 #[serde(rename_all = "kebab-case")]
 struct Contained {
     version: u32,
-    contained: Vec<Place>,
+    contained: Vec<Taken>,
 }
 
-/// One target's place in the hour.
+/// A place of the hour, and the target that took it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Place {
+struct Taken {
     at: Timestamp,
     target: String,
     run: String,
@@ -151,7 +151,7 @@ impl Contained {
     /// The same with the target, and without those that count no more.
     fn with(&self, target: &str, run: &str, now: Timestamp) -> Self {
         let others = self.within(now).filter(|place| place.target != target);
-        let own = Place {
+        let own = Taken {
             at: now,
             target: target.to_owned(),
             run: run.to_owned(),
@@ -162,7 +162,7 @@ impl Contained {
         }
     }
 
-    fn within(&self, now: Timestamp) -> impl Iterator<Item = &Place> {
+    fn within(&self, now: Timestamp) -> impl Iterator<Item = &Taken> {
         let since = now.saturating_sub(WINDOW).unwrap_or(now);
         self.contained.iter().filter(move |place| place.at > since)
     }

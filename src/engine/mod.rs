@@ -15,6 +15,7 @@ mod questions;
 mod report;
 mod since;
 mod standing;
+mod stored;
 mod sweep;
 mod undo;
 

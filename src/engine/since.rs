@@ -2,9 +2,10 @@
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::stored::read;
 use super::{AT_ONCE, EngineError, standing};
 use crate::aws::Place;
-use crate::record::{Record, RolledBack, RunResult, Since, first_id, target_digest};
+use crate::record::{Record, RollbackOf, RolledBack, RunResult, Since, first_id, target_digest};
 use crate::store::{self, RECORDS, Store};
 
 /// What the ids of rollbacks begin with.
@@ -27,7 +28,7 @@ pub async fn since(store: &Store, id: &str, record: &Record) -> Result<Since, En
     let place = Place::of(&record.finding, &record.target);
     let key = store::release_key(&record.finding.id, &place.account, place.bucket.as_deref());
     let release = match key {
-        Ok(key) => standing::read(store, key).await?,
+        Ok(key) => read(store, &key).await?,
         // What cannot name a release was never released.
         Err(_) => None,
     };
@@ -38,18 +39,20 @@ pub async fn since(store: &Store, id: &str, record: &Record) -> Result<Since, En
     })
 }
 
-/// The rollback of an id, if it is one of `record`.
+/// The rollback of an id, if it is one of the delivery of `record`.
 async fn rollback(
     store: &Store,
     id: &str,
     record: &str,
 ) -> Result<Option<RolledBack>, EngineError> {
-    let undo: Option<Record> = standing::read(store, store::record_key(id)?).await?;
-    let of = |undo: &Record| undo.rollback.as_ref().is_some_and(|of| of.record == record);
+    let undo: Option<Record> = read(store, &store::record_key(id)?).await?;
+    // The attempts at one delivery are undone together.
+    let is_of = |of: &RollbackOf| first_id(&of.record) == first_id(record);
+    let of = |undo: &Record| undo.rollback.as_ref().is_some_and(is_of);
     let Some(undo) = undo.filter(of) else {
         return Ok(None);
     };
-    let result: Option<RunResult> = standing::read(store, store::result_key(id)?).await?;
+    let result: Option<RunResult> = read(store, &store::result_key(id)?).await?;
     Ok(Some(RolledBack {
         outcome: result.map(|result| result.outcome).or(undo.outcome),
         record: undo.id,

@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::EngineError;
+use super::stored::{numbered, read};
 use crate::record::{Record, Stands, VERSION, first_id};
 use crate::store::{self, Created, ENDED, STANDING, Store, StoreError};
 
@@ -113,7 +113,7 @@ pub(super) async fn list(store: &Store) -> Result<Vec<String>, StoreError> {
 
 /// A mark; none where there is none.
 pub(super) async fn load(store: &Store, id: &str) -> Result<Option<Standing>, EngineError> {
-    read(store, store::standing_key(id)?).await
+    read(store, &store::standing_key(id)?).await
 }
 
 /// What all marks of a record come to.
@@ -125,7 +125,7 @@ pub(super) async fn stands(store: &Store, record: &str) -> Result<Stands, Engine
         let Some(mark) = load(store, &id).await? else {
             return Ok(stands);
         };
-        let ended: Option<Ended> = read(store, store::ended_key(&id)?).await?;
+        let ended: Option<Ended> = read(store, &store::ended_key(&id)?).await?;
         let Some(Ended { at, why, .. }) = ended else {
             return Ok(Stands::MayStand {
                 expires: mark.expires,
@@ -134,29 +134,6 @@ pub(super) async fn stands(store: &Store, record: &str) -> Result<Stands, Engine
         };
         stands = Stands::Ended { at, why };
         number += 1;
-    }
-}
-
-/// An object of the store; none where there is none.
-pub(super) async fn read<T: DeserializeOwned>(
-    store: &Store,
-    key: String,
-) -> Result<Option<T>, EngineError> {
-    let object = store.get(&key).await.map_err(EngineError::Store)?;
-    object
-        .map(|object| {
-            serde_json::from_slice(&object.bytes).map_err(|error| EngineError::Unreadable {
-                key,
-                why: error.to_string(),
-            })
-        })
-        .transpose()
-}
-
-fn numbered(first: &str, number: u32) -> String {
-    match number {
-        1 => first.to_owned(),
-        _ => format!("{first}-{number}"),
     }
 }
 

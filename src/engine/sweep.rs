@@ -1,5 +1,8 @@
 //! The sweep: containments whose time is up are rolled back, what somebody has undone is told or put back, what a run left
-//! unfinished is named, and so are Macie's jobs until they end. Two sweeps at once meet at the lease of each target, and the second finds nothing to do.
+//! unfinished is named, and so are Macie's jobs until they end. Two sweeps at once meet at the lease of each target, and the
+//! second finds nothing to do.
+
+use std::collections::BTreeMap;
 
 use futures_util::StreamExt;
 use futures_util::future::join;
@@ -7,13 +10,15 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::standing::{self, Standing};
-use super::{Engine, EngineError, Report, RollbackError, RollbackRequest, jobs, observe};
+use super::{Engine, EngineError, Report, RollbackError, RollbackRequest, evidence, jobs, observe};
 use crate::aws::{Meaning, Place};
 use crate::drift::{Undone, undone};
 use crate::finding::{Finding, Target};
+use crate::plan::{Change, Plan};
 use crate::policy::Mode;
 use crate::record::{Outcome, Record, RunResult, first_id};
-use crate::store::{self, LEASES, RECORDS};
+use crate::settings::SettingKind;
+use crate::store::LEASES;
 use crate::sweep::{Sweep, Swept, SweptState, ending};
 
 /// Containments that are looked at at the same time.
@@ -31,13 +36,15 @@ pub(super) const RESERVE: SignedDuration = SignedDuration::from_secs(15);
 /// Why a rollback was made that nobody asked for.
 const EXPIRY: &str = "expiry";
 
+/// A record, and what became of it; none where its run was cut off.
+type Attempt = (Record, Option<RunResult>);
+
 /// One containment that may stand, with the records of the attempts that have left something behind, or may have.
 struct Contained {
-    id: String,
     mark: Standing,
     /// When the last attempt was made, whatever became of it.
     last: Timestamp,
-    attempts: Vec<(Record, Option<RunResult>)>,
+    attempts: Vec<Attempt>,
 }
 
 impl Engine<'_> {
@@ -112,7 +119,7 @@ impl Engine<'_> {
             of: Some(Box::new(newest.clone())),
         };
         if contained.mark.expires.is_some_and(|expires| expires <= now) {
-            return self.expire(&contained, acts, swept).await.map(Some);
+            return self.expire(id, newest, acts, swept).await.map(Some);
         }
         if result.is_none()
             && newest
@@ -123,7 +130,7 @@ impl Engine<'_> {
             let detail = "the run was cut off; apply the record again to bring it to its end";
             return Ok(Some(swept(SweptState::Unfinished, vec![detail.to_owned()])));
         }
-        let undone = match self.undone(newest).await {
+        let undone = match self.undone(newest, &contained.attempts).await {
             Ok(undone) => undone,
             Err(EngineError::Observe(error)) if error.meaning == Meaning::BucketGone => {
                 if acts {
@@ -155,10 +162,11 @@ impl Engine<'_> {
         }))
     }
 
-    /// Rolls back every attempt, the newest first. What somebody changed since is left to a person, and told once.
+    /// Rolls back what all attempts did. What somebody changed since is left to a person, and told once.
     async fn expire(
         &self,
-        contained: &Contained,
+        id: &str,
+        newest: &Record,
         acts: bool,
         swept: impl Fn(SweptState, Vec<String>) -> Swept,
     ) -> Result<Swept, RollbackError> {
@@ -167,27 +175,17 @@ impl Engine<'_> {
             let detail = "its time is up; `portcullis rollback` undoes it, and the function does where it is in enforce mode";
             return Ok(swept(SweptState::Due, vec![detail.to_owned()]));
         }
-        let mut detail = Vec::new();
-        let mut last = None;
-        for (record, _) in contained.attempts.iter().rev() {
-            let report = self
-                .undo(record, &RollbackRequest::default(), Some(EXPIRY))
-                .await?;
-            let drift = report
-                .record
-                .iter()
-                .filter_map(|record| record.rollback.as_ref());
-            let drift = drift.flat_map(|rollback| &rollback.inverse.drift);
-            detail.extend(drift.map(|drift| drift.why.clone()));
-            last = Some(report);
-        }
-        let done = last.as_ref().is_some_and(|report| {
-            matches!(
-                report.summary.outcome,
-                Outcome::RolledBack | Outcome::Partial | Outcome::Withheld
-            ) && !report.fails_the_invocation()
-        });
-        let id = &contained.id;
+        let request = RollbackRequest::default();
+        let report = self.undo(newest, &request, Some(EXPIRY)).await?;
+        let outcome = report.summary.outcome;
+        let ends = matches!(
+            outcome,
+            Outcome::RolledBack | Outcome::Partial | Outcome::Withheld
+        );
+        let done = ends && !report.fails_the_invocation();
+        let rollback = report.record.and_then(|record| record.rollback);
+        let drift = rollback.into_iter().flat_map(|of| of.inverse.drift);
+        let detail: Vec<String> = drift.map(|drift| drift.why).collect();
         if done {
             let why = match detail.is_empty() {
                 true => "its time was up",
@@ -200,7 +198,7 @@ impl Engine<'_> {
             false => SweptState::Due,
         };
         Ok(Swept {
-            outcome: last.map(|report| report.summary.outcome),
+            outcome: Some(outcome),
             ..swept(state, detail)
         })
     }
@@ -214,8 +212,26 @@ impl Engine<'_> {
         self.respond(&finding).await.remove(0)
     }
 
-    async fn undone(&self, record: &Record) -> Result<Vec<Undone>, EngineError> {
-        let plan = &record.decision.plan;
+    /// What of all attempts is not in place: a setting that several have changed was before as the first one found it, and
+    /// after as the last one left it.
+    async fn undone(
+        &self,
+        record: &Record,
+        attempts: &[Attempt],
+    ) -> Result<Vec<Undone>, EngineError> {
+        let mut changes: BTreeMap<SettingKind, Change> = BTreeMap::new();
+        let all = attempts
+            .iter()
+            .flat_map(|(attempt, _)| &attempt.decision.plan.changes);
+        for change in all {
+            let known = changes
+                .entry(change.setting)
+                .or_insert_with(|| change.clone());
+            known.after.clone_from(&change.after);
+        }
+        let plan = &Plan {
+            changes: changes.into_values().collect(),
+        };
         let kinds: Vec<_> = plan.changes.iter().map(|change| change.setting).collect();
         let guess = Place::of(&record.finding, &record.target);
         let (now, _) = observe::observe_at_home(self.aws, &guess, &kinds)
@@ -233,49 +249,15 @@ impl Engine<'_> {
         let Some(mark) = standing::load(self.store, id).await? else {
             return Ok(None);
         };
-        let first = mark.record.as_str();
-        let keys = self.store.list(&format!("{RECORDS}{first}")).await;
-        let keys = keys.map_err(EngineError::Store)?;
-        let mut last = mark.at;
-        let mut attempts = Vec::new();
-        for key in &keys {
-            let name = key
-                .strip_prefix(RECORDS)
-                .and_then(|key| key.strip_suffix(".json"));
-            let Some(attempt) =
-                name.filter(|name| !name.ends_with(".result") && first_id(name) == first)
-            else {
-                continue;
-            };
-            let record = Self::load(self.store, attempt).await?;
-            last = last.max(record.at);
-            let result = self.result(attempt).await?;
-            let left = match &result {
-                Some(result) => !matches!(result.outcome, Outcome::Planned | Outcome::Failed),
-                None => record.outcome.is_none(),
-            };
-            if left {
-                attempts.push((record, result));
-            }
-        }
-        attempts.sort_by_key(|(record, _)| record.at);
+        let mut attempts = evidence::attempts(self.store, &mark.record).await?;
+        let last = attempts.iter().map(|(record, _)| record.at).max();
+        let last = last.unwrap_or(mark.at).max(mark.at);
+        let failed = |result: &RunResult| result.outcome == Outcome::Failed;
+        attempts.retain(|(_, result)| !result.as_ref().is_some_and(failed));
         Ok(Some(Contained {
-            id: id.to_owned(),
             mark,
             last,
             attempts,
         }))
-    }
-
-    async fn result(&self, id: &str) -> Result<Option<RunResult>, EngineError> {
-        let key = store::result_key(id)?;
-        let object = self.store.get(&key).await.map_err(EngineError::Store)?;
-        let unreadable = |error: serde_json::Error| EngineError::Unreadable {
-            key: key.clone(),
-            why: error.to_string(),
-        };
-        object
-            .map(|object| serde_json::from_slice(&object.bytes).map_err(unreadable))
-            .transpose()
     }
 }
