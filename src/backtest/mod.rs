@@ -83,7 +83,7 @@ pub struct Read {
     pub first_broken: Vec<Broken>,
 }
 
-/// A part of the source that is no event.
+/// A part of the source that is no event, or facts that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Broken {
@@ -103,9 +103,19 @@ pub struct Facts {
     pub live: u64,
     /// Targets that were decided about without facts.
     pub unknown: u64,
+    /// Those among them whose record or settings are there and could not be read.
+    #[serde(skip_serializing_if = "is_none")]
+    pub unread: u64,
+    /// The first of these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub first_unread: Vec<Broken>,
     /// Rules that were passed over for want of a fact, and exceptions that hold unproven for it; most frequent first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missed: Vec<Missed>,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A line of the policy whose fact was not known.

@@ -74,6 +74,7 @@ pub struct Tally {
     read: Read,
     facts: Facts,
     broken: Firsts<Broken>,
+    unread: Firsts<Broken>,
     /// By the line of the rule.
     rules: HashMap<u32, Effects>,
     /// By the line of the exception: targets, and those for which it held unproven.
@@ -98,6 +99,7 @@ impl Tally {
             read: Read::default(),
             facts: Facts::default(),
             broken: Firsts::of(NAMED),
+            unread: Firsts::of(NAMED),
             rules: HashMap::new(),
             exceptions: HashMap::new(),
             missed: HashMap::new(),
@@ -124,6 +126,15 @@ impl Tally {
     pub fn broken(&mut self, spot: &Spot, why: impl FnOnce() -> String) {
         self.read.broken += 1;
         self.broken.offer(spot.ordinal, || Broken {
+            place: spot.place(),
+            why: why(),
+        });
+    }
+
+    /// Facts that are there and could not be read.
+    pub fn unread(&mut self, spot: &Spot, why: impl FnOnce() -> String) {
+        self.facts.unread += 1;
+        self.unread.offer(spot.ordinal, || Broken {
             place: spot.place(),
             why: why(),
         });
@@ -308,7 +319,9 @@ impl Tally {
         self.facts.recorded += other.facts.recorded;
         self.facts.live += other.facts.live;
         self.facts.unknown += other.facts.unknown;
+        self.facts.unread += other.facts.unread;
         self.broken.merge(other.broken);
+        self.unread.merge(other.unread);
         for (line, effects) in other.rules {
             let ours = self.rules.entry(line).or_default();
             for (our, their) in ours.iter_mut().zip(effects) {
@@ -398,6 +411,7 @@ impl Tally {
             self.examples.into_iter().collect();
         examples.sort_by_key(|(key, _)| *key);
         self.facts.missed = missed(policy, self.missed);
+        self.facts.first_unread = self.unread.told();
         self.read.first_broken = self.broken.told();
         Backtest {
             source: self.trial.source.clone(),

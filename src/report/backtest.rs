@@ -2,7 +2,9 @@
 
 use super::header::line;
 use super::{LINE, Style, Symbol, padded, shown, widest};
-use crate::backtest::{Backtest, Cause, ChangeGroup, Count, Instance, PolicyPart, RuleHits, Side};
+use crate::backtest::{
+    Backtest, Broken, Cause, ChangeGroup, Count, Instance, PolicyPart, RuleHits, Side,
+};
 use crate::verdict::{Effect, Verdict};
 
 /// Rows of a list that are written out before the rest is counted.
@@ -22,7 +24,15 @@ pub fn backtest(backtest: &Backtest, style: Style) -> String {
         text += &contained(backtest, style);
     }
     text += &changes(backtest, style);
-    text + &broken(backtest, style)
+    let (facts, read) = (&backtest.facts, &backtest.read);
+    let title = "Decided without facts that are there and could not be read";
+    text += &unread(title, facts.unread, &facts.first_unread, style);
+    text + &unread(
+        "Broken, and left out",
+        read.broken,
+        &read.first_broken,
+        style,
+    )
 }
 
 fn head(backtest: &Backtest, style: Style) -> String {
@@ -355,21 +365,21 @@ fn example(instance: &Instance) -> String {
     )
 }
 
-fn broken(backtest: &Backtest, style: Style) -> String {
-    let read = &backtest.read;
-    if read.broken == 0 {
+/// What could not be read, the first of it by name.
+fn unread(title: &str, count: u64, first: &[Broken], style: Style) -> String {
+    if count == 0 {
         return String::new();
     }
-    let title = format!("Broken, and left out: {}", thousands(read.broken));
+    let title = format!("{title}: {}", thousands(count));
     let mut text = format!("\n{}\n", style.bad(&title));
-    for broken in &read.first_broken {
+    for broken in first {
         text += &format!(
             "  {}  {}\n",
             shown(&broken.place, LINE),
             shown(&broken.why, 3 * LINE)
         );
     }
-    let more = read.broken - read.first_broken.len() as u64;
+    let more = count - first.len() as u64;
     if more > 0 {
         text += &style.faint(&format!("  and {} more\n", thousands(more)));
     }

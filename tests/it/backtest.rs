@@ -8,14 +8,16 @@ use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use portcullis::record::Record;
+use portcullis::record::{Record, RollbackOf};
+use portcullis::rollback::Inverse;
 use serde_json::{Value, json};
 
 use crate::cli::{
     Folder, ends, events, golden, json_of, portcullis, run, run_with, stderr, stdout,
 };
 use crate::push::record_of;
-use crate::stand_in::{self, unique_name};
+use crate::stand_in::{self, Proxy, Verdict, unique_name};
+use crate::world::public_policy;
 
 const OLD: &str = "\
 version: 1
@@ -118,6 +120,17 @@ fn timeless(text: &str) -> String {
         false => format!("{line}\n"),
     });
     lines.collect()
+}
+
+/// What `backtest` answers to these words, as JSON.
+fn answer(folder: &Folder, words: &str, code: i32) -> Value {
+    let words = words.split(' ');
+    let args: Vec<&str> = ["backtest"]
+        .into_iter()
+        .chain(words)
+        .chain(["--output", "json"])
+        .collect();
+    json_of(&ends(folder.run(&args), code))
 }
 
 #[test]
@@ -344,17 +357,8 @@ fn however_findings_are_written_they_are_the_same() {
         fs::write(path.join("README.txt"), "no findings").unwrap();
     }
     let tried = |source: &str| {
-        let args = [
-            "backtest",
-            source,
-            "--policy",
-            "new.yaml",
-            "--against",
-            "old.yaml",
-            "--output",
-            "json",
-        ];
-        let mut document = json_of(&ends(folder.run(&args), 0));
+        let words = format!("{source} --policy new.yaml --against old.yaml");
+        let mut document = answer(&folder, &words, 0);
         document["source"] = Value::Null;
         document["as-of"] = Value::Null;
         placeless(&mut document);
@@ -448,16 +452,7 @@ fn a_broken_line_is_named_and_hides_no_other() {
     // Only the first few are named, and all are counted.
     let hostile = "[[[[\n".repeat(3) + &"{\"a\": \u{1b}[2J}\n".repeat(500);
     folder.write("hostile.jsonl", &hostile);
-    let args = [
-        "backtest",
-        "hostile.jsonl",
-        "--policy",
-        "new.yaml",
-        "--output",
-        "json",
-    ];
-    let output = ends(folder.run(&args), 3);
-    let read = &json_of(&output)["read"];
+    let read = &answer(&folder, "hostile.jsonl --policy new.yaml", 3)["read"];
     assert!(read["broken"].as_u64().unwrap() >= 1, "{read}");
     assert!(read["first-broken"].as_array().unwrap().len() <= 10);
 
@@ -475,11 +470,7 @@ fn a_broken_line_is_named_and_hides_no_other() {
         ("cut.json", 1, "the list that begins here does not end"),
         ("cut.jsonl.gz", 10, "cannot be read any further"),
     ] {
-        let output = ends(
-            folder.run(&["backtest", name, "--policy", "new.yaml", "--output", "json"]),
-            3,
-        );
-        let read = &json_of(&output)["read"];
+        let read = &answer(&folder, &format!("{name} --policy new.yaml"), 3)["read"];
         assert!(
             read["findings"].as_u64().unwrap() >= least,
             "{name}: {read}"
@@ -502,18 +493,7 @@ fn a_document_that_is_no_document_costs_itself_and_no_memory() {
             .map(String::as_str)
             .join("\n"),
     );
-    let output = ends(
-        folder.run(&[
-            "backtest",
-            "long.jsonl",
-            "--policy",
-            "new.yaml",
-            "--output",
-            "json",
-        ]),
-        3,
-    );
-    let read = &json_of(&output)["read"];
+    let read = &answer(&folder, "long.jsonl --policy new.yaml", 3)["read"];
     assert_eq!((&read["findings"], &read["broken"]), (&json!(3), &json!(1)));
     assert_eq!(read["first-broken"][0]["place"], "long.jsonl:2");
     assert!(
@@ -532,13 +512,11 @@ fn an_archived_finding_can_be_taken_as_new() {
         .find(|path| path.ends_with("archived.json"))
         .unwrap();
     let archived = archived.to_str().unwrap();
-    let args = [
-        "backtest", archived, "--policy", "new.yaml", "--output", "json",
-    ];
-    let document = json_of(&ends(folder.run(&args), 0));
+    let words = format!("{archived} --policy new.yaml");
+    let document = answer(&folder, &words, 0);
     assert_eq!(document["effects"], json!([{"is": "withheld", "count": 1}]));
     assert_eq!(document["withheld"][0]["guard"], "archived-finding");
-    let document = json_of(&ends(folder.run(&[&args[..], &["--as-new"]].concat()), 0));
+    let document = answer(&folder, &format!("{words} --as-new"), 0);
     assert_eq!(
         document["effects"],
         json!([{"is": "contained", "count": 1}])
@@ -556,73 +534,154 @@ fn the_facts_are_those_of_the_records() {
     };
     put(&record.id, &json!(record));
     put(&format!("{}.result", record.id), &json!({}));
-    let args = [
-        "backtest",
-        "--records",
-        "--store",
-        "store",
-        "--policy",
-        "old.yaml",
-        "--output",
-        "json",
-    ];
-    let document = json_of(&ends(folder.run(&args), 0));
+    let document = answer(&folder, "--records --store store --policy old.yaml", 0);
     assert_eq!(
         document["facts"],
         json!({"recorded": 1, "live": 0, "unknown": 0})
     );
     assert_eq!(document["source"], "the records of folder store");
-    assert_eq!(document["measures"][0]["open"], 0, "its settings are known");
-    let example = &document["examples"][0];
-    assert_eq!(example["place"], record.id);
-    assert!(
-        example["explanation"]
-            .to_string()
-            .contains("exception reports"),
-        "{example}"
-    );
+    assert_eq!(document["examples"][0]["place"], record.id);
 
-    // The finding alone, with what the record of it holds, and without.
-    fs::write(folder.path("finding.json"), &event).unwrap();
-    let facts = |more: &[&str]| {
-        let args = [
-            "backtest",
-            "finding.json",
-            "--store",
-            "store",
-            "--policy",
-            "old.yaml",
-            "--output",
-            "json",
-        ];
-        json_of(&ends(folder.run(&[&args[..], more].concat()), 0))
+    // Nothing spares the bucket in the other policy. The record has the flags, and not the bucket policy.
+    let flags = |words: &str| {
+        let document = answer(&folder, &format!("{words} --policy new.yaml"), 0);
+        let told = document["examples"][0]["explanation"].to_string();
+        let hits = document["measures"].as_array().unwrap().clone();
+        let hits = hits
+            .into_iter()
+            .find(|hits| hits["measure"] == "block-public-access");
+        let hits = hits.unwrap();
+        let counts = [&hits["taken"], &hits["open"]].map(|count| count.as_u64().unwrap());
+        (counts, told.contains("public access block"))
     };
-    let with = facts(&[]);
+    fs::write(folder.path("finding.json"), &event).unwrap();
+    assert_eq!(flags("--records --store store"), ([1, 0], true));
+    assert_eq!(flags("finding.json --store store"), ([1, 0], true));
+    assert_eq!(
+        flags("finding.json --store store --facts none"),
+        ([0, 1], false)
+    );
+    let of_finding = |more: &str, code| {
+        answer(
+            &folder,
+            &format!("finding.json --store store --policy old.yaml{more}"),
+            code,
+        )
+    };
+    let with = of_finding("", 0);
     assert_eq!(with["facts"]["recorded"], 1);
     assert_eq!(with["effects"], document["effects"]);
-    assert_eq!(facts(&["--facts", "none"])["facts"]["unknown"], 1);
+    assert_eq!(of_finding(" --facts none", 0)["facts"]["unknown"], 1);
 
     // A rollback is nothing to decide, and what is no record is named.
-    let mut rollback: Value = json!(record);
-    rollback["rollback"] =
-        json!({"record": record.id, "inverse": {"plan": {"changes": []}, "kept": []}});
-    if serde_json::from_value::<Record>(rollback.clone()).is_ok() {
-        put("u-20260301T101500Z-1-2", &rollback);
-    }
+    let rollback = Record {
+        id: "u-20260301T101500Z-1-2".to_owned(),
+        rollback: Some(RollbackOf {
+            record: record.id.clone(),
+            inverse: Inverse::default(),
+        }),
+        ..record.clone()
+    };
+    put(&rollback.id, &json!(rollback));
     put("r-broken", &json!({"version": 1}));
+    let document = answer(&folder, "--records --store store --policy old.yaml", 3);
+    let read = &document["read"];
+    assert_eq!(
+        (&read["findings"], &read["ignored"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(read["first-broken"][0]["place"], "r-broken");
+
+    // A record that is there and cannot be read is not one that is not there.
+    put(&record.id, &json!({"version": 1}));
+    let document = of_finding("", 5);
+    assert_eq!(document["read"]["findings"], 1);
+    let facts = &document["facts"];
+    assert_eq!(
+        (&facts["unknown"], &facts["unread"]),
+        (&json!(1), &json!(1))
+    );
+    let first = &facts["first-unread"][0];
+    assert!(first["why"].to_string().contains(&record.id), "{first}");
     let args = [
         "backtest",
-        "--records",
+        "finding.json",
         "--store",
         "store",
         "--policy",
         "old.yaml",
-        "--output",
-        "json",
     ];
-    let document = json_of(&ends(folder.run(&args), 3));
-    assert_eq!(document["read"]["findings"], 1);
-    assert_eq!(document["read"]["first-broken"][0]["place"], "r-broken");
+    let text = stdout(&ends(folder.run(&args), 5));
+    assert!(
+        text.contains("could not be read: 1\n  finding.json"),
+        "{text}"
+    );
+}
+
+/// The bucket as it is, looked at and not touched.
+#[tokio::test]
+async fn live_facts_are_read_and_nothing_is_written() {
+    let proxy = Proxy::start(&stand_in::endpoint("ministack"), |request| {
+        match request.contains("out-of-sight") {
+            true => Verdict::Refuse(500, "InternalError"),
+            false => Verdict::Pass,
+        }
+    });
+    let client = stand_in::client(&proxy.url);
+    let bucket = unique_name("portcullis-live");
+    stand_in::seed_bucket(&client, &bucket, Some(&public_policy(&bucket))).await;
+    let event = fs::read_to_string(crate::cli::event("anonymous-access-granted")).unwrap();
+    let event = event.replace("111122223333", stand_in::ACCOUNT);
+    let about = |name: &str| event.replace("amzn-s3-demo-bucket-reports", name);
+    let folder = policies();
+    folder.write("seen.json", &about(&bucket));
+    folder.write("unseen.json", &about(&unique_name("out-of-sight")));
+    proxy.forget();
+    let live = |file: &str, code| {
+        let args = [
+            "backtest", file, "--facts", "live", "--policy", "new.yaml", "--output", "json",
+        ];
+        let mut command = portcullis(&args);
+        command
+            .current_dir(folder.path("."))
+            .env("AWS_ENDPOINT_URL", &proxy.url)
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test");
+        json_of(&ends(command.output().unwrap(), code))
+    };
+    let document = live("seen.json", 0);
+    assert_eq!(
+        document["facts"],
+        json!({"recorded": 0, "live": 1, "unknown": 0})
+    );
+    assert_eq!(
+        document["effects"],
+        json!([{"is": "contained", "count": 1}])
+    );
+    let told = document["examples"][0]["explanation"].to_string();
+    assert!(told.contains("remove-public-grants"), "{told}");
+    let open = document["measures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hits| &hits["open"]);
+    assert!(
+        open.into_iter().all(|open| open == 0),
+        "{}",
+        document["measures"]
+    );
+
+    // What was looked at and not seen is a reason of its own, and no gap of the backtest.
+    let document = live("unseen.json", 0);
+    assert_eq!(document["facts"]["live"], 1);
+    let withheld = &document["withheld"][0];
+    assert_eq!(withheld["guard"], "unreadable", "{withheld}");
+    let why = withheld["example"].to_string();
+    assert!(why.contains("InternalError"), "{why}");
+    // STS is asked who we are by POST.
+    let writes = proxy.writes();
+    assert!(writes.iter().all(|write| write == "POST /"), "{writes:?}");
 }
 
 /// What an exception asks for and nobody knows, protects; what a rule asks for, does not match.
@@ -635,15 +694,7 @@ fn what_is_not_known_is_told() {
         "match: { tag: { exposure: public } }",
     );
     folder.write("tagged.yaml", &tagged);
-    let args = [
-        "backtest",
-        "findings.jsonl",
-        "--policy",
-        "tagged.yaml",
-        "--output",
-        "json",
-    ];
-    let document = json_of(&ends(folder.run(&args), 0));
+    let document = answer(&folder, "findings.jsonl --policy tagged.yaml", 0);
     let missed = document["facts"]["missed"].as_array().unwrap();
     let parts: BTreeSet<String> = missed
         .iter()

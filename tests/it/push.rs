@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::cli::{Folder, ends, golden, json_of, portcullis, run_with, stderr, stdout};
 use crate::stand_in::{self, Proxy, Verdict, unique_name};
 
-const OLD: &str = "\
+pub(crate) const OLD: &str = "\
 version: 1
 mode: observe
 break-glass: [arn:aws:iam::*:role/SecurityBreakGlass]

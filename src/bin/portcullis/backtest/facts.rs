@@ -1,20 +1,20 @@
 //! What is known of the targets of a finding beside the finding: from the record that was made of it, or from AWS now.
 
-use std::collections::HashMap;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
 use jiff::Timestamp;
 use portcullis::backtest::Known;
-use portcullis::engine::Engine;
+use portcullis::engine::{Engine, Report};
 use portcullis::finding::{Finding, Target};
 use portcullis::record::{Record, record_id};
+use portcullis::report::{LINE, shown};
 use portcullis::store::{RECORDS, Store};
 use portcullis::verdict::{Facts, lasting_stops};
 use tokio::sync::mpsc::{Receiver, Sender};
 
 use super::parts::Part;
-use super::work::{Job, Said, for_each_event};
+use super::work::{Job, Lookup, Said, for_each_event};
 use crate::exit::Failure;
 use crate::records;
 use crate::session::Session;
@@ -30,7 +30,7 @@ pub(super) struct Informer {
     hasher: RandomState,
     session: Option<Session>,
     /// By type of finding and target, for what is looked at depends on both.
-    remembered: HashMap<(String, String), Option<Known>>,
+    remembered: HashMap<(String, String), Lookup>,
 }
 
 impl Informer {
@@ -100,54 +100,60 @@ impl Informer {
         }
     }
 
-    async fn known(&mut self, finding: &Finding) -> Vec<Option<Known>> {
+    async fn known(&mut self, finding: &Finding) -> Vec<Lookup> {
         let mut known = Vec::new();
         for target in &finding.targets {
-            known.push(self.recorded(finding, target).await);
-        }
-        if known.iter().any(Option::is_none) {
-            self.look(finding, &mut known).await;
+            let recorded = self.recorded(finding, target).await;
+            known.push(match recorded {
+                Ok(None) => self.look(finding, target).await,
+                recorded => recorded,
+            });
         }
         known
     }
 
-    /// What the record of this very delivery holds. One that cannot be read is as good as none.
-    async fn recorded(&self, finding: &Finding, target: &Target) -> Option<Known> {
-        finding.updated_at.or(finding.last_seen)?;
+    /// What the record of this very delivery holds.
+    async fn recorded(&self, finding: &Finding, target: &Target) -> Lookup {
+        if finding.updated_at.or(finding.last_seen).is_none() {
+            return Ok(None);
+        }
         let id = record_id(finding, target, Timestamp::UNIX_EPOCH);
         if !self.recorded.contains(&self.hasher.hash_one(&*id)) {
-            return None;
+            return Ok(None);
         }
-        let record = Engine::load(&self.store, &id).await.ok()?;
-        Some(of_record(record, false))
+        match Engine::load(&self.store, &id).await {
+            Ok(record) => Ok(Some(of_record(record, false))),
+            Err(error) => Err(shown(&error.to_string(), 4 * LINE)),
+        }
     }
 
-    /// Looks at the targets of which nothing is known, as `plan` does. Nobody looks at a sample's.
-    async fn look(&mut self, finding: &Finding, known: &mut [Option<Known>]) {
+    /// Looks at a target as `plan` does. Nobody looks at a sample's.
+    async fn look(&mut self, finding: &Finding, target: &Target) -> Lookup {
         let Some(session) = self.session.as_ref().filter(|_| !finding.sample) else {
-            return;
+            return Ok(None);
         };
-        for (target, known) in finding.targets.iter().zip(known) {
-            if known.is_some() {
-                continue;
-            }
-            let key = (finding.kind.clone(), format!("{target:?}"));
-            if let Some(remembered) = self.remembered.get(&key) {
-                known.clone_from(remembered);
-                continue;
-            }
-            let alone = Finding {
-                targets: vec![target.clone()],
-                ..finding.clone()
-            };
-            let mut reports = session.engine().preview(&alone).await.into_iter();
-            let record = reports.next().and_then(|report| report.record);
-            *known = record.map(|record| of_record(record, true));
-            if self.remembered.len() >= REMEMBERED {
-                self.remembered.clear();
-            }
-            self.remembered.insert(key, known.clone());
+        let key = (finding.kind.clone(), format!("{target:?}"));
+        if let Some(remembered) = self.remembered.get(&key) {
+            return remembered.clone();
         }
+        let alone = Finding {
+            targets: vec![target.clone()],
+            ..finding.clone()
+        };
+        let seen = session.engine().preview(&alone).await.into_iter().next();
+        let looked = match seen {
+            None => Ok(None),
+            Some(Report {
+                error: Some(error), ..
+            }) => Err(shown(&error.to_string(), 4 * LINE)),
+            // Our own activity is looked at by nobody.
+            Some(report) => Ok(report.record.map(|record| of_record(record, true))),
+        };
+        if self.remembered.len() >= REMEMBERED {
+            self.remembered.clear();
+        }
+        self.remembered.insert(key, looked.clone());
+        looked
     }
 }
 

@@ -71,6 +71,7 @@ pub(crate) async fn run(args: &args::Backtest, out: &mut Out) -> Result<Exit, Fa
             failure.exit
         }
         Ending::Whole if backtest.read.broken > 0 => Exit::Invalid,
+        Ending::Whole if backtest.facts.unread > 0 => Exit::Partly,
         Ending::Whole => Exit::Done,
     })
 }

@@ -40,11 +40,14 @@ pub(super) enum Job {
         line: Option<usize>,
         number: u64,
         said: Said,
-        known: Vec<Option<Known>>,
+        known: Vec<Lookup>,
     },
     /// Nothing: whoever waits shall look whether it is to stop.
     Wake,
 }
+
+/// What is known of a target, or why it cannot be told.
+pub(super) type Lookup = Result<Option<Known>, String>;
 
 /// How far it is.
 #[derive(Debug, Default)]
@@ -164,6 +167,15 @@ impl Worker {
                 known,
             } => {
                 let spot = spot(number, &name, line);
+                let known: Vec<Option<Known>> = known
+                    .into_iter()
+                    .map(|found| {
+                        found.unwrap_or_else(|why| {
+                            self.tally.unread(&spot, || why);
+                            None
+                        })
+                    })
+                    .collect();
                 count(&mut self.tally, &spot, said, &known);
             }
         }
