@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use maud::{Markup, html};
 
 use super::filter::{Facets, family};
+use super::table::{Head, table, unseen, wide};
 use super::{bar, counted};
 use crate::backtest::{Backtest, Day, Days, FamilyCount};
 use crate::verdict::Effect;
@@ -34,7 +35,7 @@ pub(super) fn days(backtest: &Backtest) -> Markup {
             (families(days))
             details {
                 summary { "Every day in a table" }
-                div.wide tabindex="0" role="group" aria-label="Every day" { (table(days)) }
+                (wide("Every day", &by_day(days)))
             }
         }
     }
@@ -118,70 +119,56 @@ fn families(days: &[Day]) -> Markup {
         .map(|(family, effects)| (family, effects.values().sum()))
         .collect();
     let most = sums.values().copied().max().unwrap_or(0);
-    html! {
-        div.wide tabindex="0" role="group" aria-label="Families" {
-            table data-facets="family" {
-                caption { "Targets by family and outcome, over all these days" }
-                thead {
-                    tr {
-                        th scope="col" { "Family" }
-                        th.number scope="col" { "All" }
-                        th { span.unseen { "As a bar" } }
-                        @for effect in &effects { th.number scope="col" { (effect.word()) } }
-                    }
-                }
-                tbody {
-                    @for (family, counts) in &families {
-                        @let facets = Facets { families: vec![family.clone()], ..Facets::default() };
-                        @let [families, ..] = facets.attributes();
-                        @let sum = sums.get(family).copied().unwrap_or(0);
-                        tr data-row data-families=[families] {
-                            th scope="row" { (family) }
-                            td.number { (sum) }
-                            td.bars { (bar(sum, most, "any")) }
-                            @for effect in &effects {
-                                td.number { (counts.get(effect).copied().unwrap_or(0)) }
-                            }
-                        }
-                    }
+    let heads = [Head::Text("Family"), Head::Number("All"), Head::Bar].into_iter();
+    let heads: Vec<Head> = heads
+        .chain(effects.iter().map(|effect| Head::Number(effect.word())))
+        .collect();
+    let rows = html! {
+        @for (family, counts) in &families {
+            @let facets = Facets { families: vec![family.clone()], ..Facets::default() };
+            @let [families, ..] = facets.attributes();
+            @let sum = sums.get(family).copied().unwrap_or(0);
+            tr data-row data-families=[families] {
+                th scope="row" { (family) }
+                td.number { (sum) }
+                td.bars { (bar(sum, most, "any")) }
+                @for effect in &effects {
+                    td.number { (counts.get(effect).copied().unwrap_or(0)) }
                 }
             }
         }
-    }
+    };
+    let caption = html! { caption { "Targets by family and outcome, over all these days" } };
+    wide("Families", &table("family", &caption, &heads, &rows))
 }
 
-fn table(days: &[Day]) -> Markup {
-    html! {
-        table data-facets="family outcome" {
-            caption.unseen { "Targets by day, family and outcome" }
-            thead {
-                tr {
-                    th scope="col" { "Day" }
-                    th scope="col" { "Family" }
-                    th scope="col" { "Outcome" }
-                    th.number scope="col" { "Targets" }
-                }
-            }
-            tbody {
-                @for day in days {
-                    @for count in &day.families {
-                        @let facets = Facets {
-                            families: vec![family(&count.family)],
-                            outcomes: vec![count.effect.word()],
-                            ..Facets::default()
-                        };
-                        @let [families, outcomes, _] = facets.attributes();
-                        tr data-row data-families=[families] data-outcomes=[outcomes] {
-                            th scope="row" { (day.day) }
-                            td { (family(&count.family)) }
-                            td { (key(count.effect)) (count.effect.word()) }
-                            td.number { (count.count) }
-                        }
-                    }
+fn by_day(days: &[Day]) -> Markup {
+    let heads = [
+        Head::Text("Day"),
+        Head::Text("Family"),
+        Head::Text("Outcome"),
+        Head::Number("Targets"),
+    ];
+    let rows = html! {
+        @for day in days {
+            @for count in &day.families {
+                @let facets = Facets {
+                    families: vec![family(&count.family)],
+                    outcomes: vec![count.effect.word()],
+                    ..Facets::default()
+                };
+                @let [families, outcomes, _] = facets.attributes();
+                tr data-row data-families=[families] data-outcomes=[outcomes] {
+                    th scope="row" { (day.day) }
+                    td { (family(&count.family)) }
+                    td { (key(count.effect)) (count.effect.word()) }
+                    td.number { (count.count) }
                 }
             }
         }
-    }
+    };
+    let caption = unseen("Targets by day, family and outcome");
+    table("family outcome", &caption, &heads, &rows)
 }
 
 fn total(day: &Day) -> u64 {

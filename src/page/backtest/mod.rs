@@ -3,6 +3,7 @@
 mod changes;
 mod days;
 mod filter;
+mod table;
 mod tables;
 
 use maud::{Markup, html};
@@ -49,7 +50,9 @@ pub fn backtest(backtest: &Backtest) -> String {
         let body = changes::changes(changes);
         sections.insert(1, Section::new("changes", "What changes", body));
     }
-    if !(backtest.read.first_broken.is_empty() && backtest.facts.missed.is_empty()) {
+    let facts = &backtest.facts;
+    let all_read = backtest.read.first_broken.is_empty() && facts.first_unread.is_empty();
+    if !(all_read && facts.missed.is_empty()) {
         sections.push(Section::new(
             "gaps",
             "What was not known",

@@ -4,9 +4,10 @@ use maud::{Markup, html};
 
 use super::days::key;
 use super::filter::{Facets, family};
+use super::table::{Head, table, unseen, wide};
 use super::{bar, counted};
 use crate::backtest::{
-    Backtest, Count, Example, ExceptionHits, Instance, PolicyPart, RuleHits, WithheldHits,
+    Backtest, Broken, Count, Example, ExceptionHits, Instance, PolicyPart, RuleHits, WithheldHits,
 };
 use crate::measures::Measure;
 use crate::report::{LINE, shown};
@@ -15,33 +16,26 @@ use crate::verdict::Effect;
 /// Targets by outcome, and what each outcome means.
 pub(super) fn effects(backtest: &Backtest) -> Markup {
     let most = backtest.effects.iter().map(|count| count.count).max();
-    html! {
-        div.wide tabindex="0" role="group" aria-label="Outcomes" {
-            table data-facets="outcome" {
-                caption.unseen { "Targets by outcome" }
-                thead {
-                    tr {
-                        th scope="col" { "Outcome" }
-                        th.number scope="col" { "Targets" }
-                        th { span.unseen { "As a bar" } }
-                        th scope="col" { "Meaning" }
-                    }
-                }
-                tbody {
-                    @for Count { is, count } in &backtest.effects {
-                        @let facets = Facets { outcomes: vec![is.word()], ..Facets::default() };
-                        @let [_, outcomes, _] = facets.attributes();
-                        tr data-row data-outcomes=[outcomes] {
-                            th scope="row" { (key(*is)) (is.word()) }
-                            td.number { (count) }
-                            td.bars { (bar(*count, most.unwrap_or(0), is.word())) }
-                            td { (meaning(*is)) }
-                        }
-                    }
-                }
+    let heads = [
+        Head::Text("Outcome"),
+        Head::Number("Targets"),
+        Head::Bar,
+        Head::Text("Meaning"),
+    ];
+    let rows = html! {
+        @for Count { is, count } in &backtest.effects {
+            @let facets = Facets { outcomes: vec![is.word()], ..Facets::default() };
+            @let [_, outcomes, _] = facets.attributes();
+            tr data-row data-outcomes=[outcomes] {
+                th scope="row" { (key(*is)) (is.word()) }
+                td.number { (count) }
+                td.bars { (bar(*count, most.unwrap_or(0), is.word())) }
+                td { (meaning(*is)) }
             }
         }
-    }
+    };
+    let caption = unseen("Targets by outcome");
+    wide("Outcomes", &table("outcome", &caption, &heads, &rows))
 }
 
 fn meaning(effect: Effect) -> &'static str {
@@ -135,33 +129,26 @@ pub(super) fn exceptions(backtest: &Backtest) -> Markup {
     if backtest.exceptions.is_empty() {
         return html! { p { "The policy has none." } };
     }
-    html! {
-        div.wide tabindex="0" role="group" aria-label="Exceptions" {
-            table data-facets="" {
-                caption.unseen { "What exceptions spared" }
-                thead {
-                    tr {
-                        th scope="col" { "Exception" }
-                        th scope="col" { "Line" }
-                        th.number scope="col" { "Targets spared" }
-                        th.number scope="col" { "Unproven" }
-                        th scope="col" { "Holds until" }
-                    }
-                }
-                tbody {
-                    @for ExceptionHits { exception, place, expires, expired, count, unproven } in &backtest.exceptions {
-                        tr data-row {
-                            th scope="row" { (shown(exception, LINE)) }
-                            td.faint { (shown(place, LINE)) }
-                            td.number { (count) }
-                            td.number { (unproven) }
-                            td { (expires) @if *expired { " " span.doubtful { "expired" } } }
-                        }
-                    }
-                }
+    let heads = [
+        Head::Text("Exception"),
+        Head::Text("Line"),
+        Head::Number("Targets spared"),
+        Head::Number("Unproven"),
+        Head::Text("Holds until"),
+    ];
+    let rows = html! {
+        @for ExceptionHits { exception, place, expires, expired, count, unproven } in &backtest.exceptions {
+            tr data-row {
+                th scope="row" { (shown(exception, LINE)) }
+                td.faint { (shown(place, LINE)) }
+                td.number { (count) }
+                td.number { (unproven) }
+                td { (expires) @if *expired { " " span.doubtful { "expired" } } }
             }
         }
-    }
+    };
+    let caption = unseen("What exceptions spared");
+    wide("Exceptions", &table("", &caption, &heads, &rows))
 }
 
 /// Every reason for withholding; it opens to the first measure that it stopped.
@@ -188,6 +175,9 @@ pub(super) fn withheld(backtest: &Backtest) -> Markup {
 
 /// Every measure that was asked for.
 pub(super) fn measures(backtest: &Backtest) -> Markup {
+    if backtest.measures.is_empty() {
+        return html! { p { "No measure was asked for." } };
+    }
     let catalogue = Measure::catalogue();
     let info = |name: &str| {
         catalogue
@@ -195,36 +185,26 @@ pub(super) fn measures(backtest: &Backtest) -> Markup {
             .map(Measure::info)
             .find(|info| info.name == name)
     };
-    html! {
-        @if backtest.measures.is_empty() { p { "No measure was asked for." } }
-        @else {
-            div.wide tabindex="0" role="group" aria-label="Measures" {
-                table data-facets="" {
-                    caption.unseen { "What became of each measure" }
-                    thead {
-                        tr {
-                            th scope="col" { "Measure" }
-                            th scope="col" { "Disposition" }
-                            th.number scope="col" { "Carried out" }
-                            th.number scope="col" { "As far as can be told" }
-                            th.number scope="col" { "Withheld" }
-                        }
-                    }
-                    tbody {
-                        @for hits in &backtest.measures {
-                            tr data-row {
-                                th scope="row" { (shown(&hits.measure, LINE)) }
-                                td { @if let Some(info) = info(&hits.measure) { (info.disposition) } }
-                                td.number { (hits.taken) }
-                                td.number { (hits.open) }
-                                td.number { (hits.withheld) }
-                            }
-                        }
-                    }
-                }
+    let heads = [
+        Head::Text("Measure"),
+        Head::Text("Disposition"),
+        Head::Number("Carried out"),
+        Head::Number("As far as can be told"),
+        Head::Number("Withheld"),
+    ];
+    let rows = html! {
+        @for hits in &backtest.measures {
+            tr data-row {
+                th scope="row" { (shown(&hits.measure, LINE)) }
+                td { @if let Some(info) = info(&hits.measure) { (info.disposition) } }
+                td.number { (hits.taken) }
+                td.number { (hits.open) }
+                td.number { (hits.withheld) }
             }
         }
-    }
+    };
+    let caption = unseen("What became of each measure");
+    wide("Measures", &table("", &caption, &heads, &rows))
 }
 
 /// The targets that would be contained most often.
@@ -235,6 +215,23 @@ pub(super) fn contained(backtest: &Backtest) -> Markup {
         Some(distinct) => counted(distinct, "target"),
         None => "more targets than were counted".to_owned(),
     };
+    let heads = [
+        Head::Text("Bucket or account"),
+        Head::Text("Account"),
+        Head::Number("Times"),
+        Head::Bar,
+    ];
+    let rows = html! {
+        @for target in &frequent.top {
+            tr data-row {
+                th scope="row" { (shown(&target.target, LINE)) }
+                td { (shown(&target.account, 32)) }
+                td.number { (target.count) @if target.over > 0 { " ±" (target.over) } }
+                td.bars { (bar(target.count, most.unwrap_or(0), "contained")) }
+            }
+        }
+    };
+    let caption = unseen("Targets that would be contained most often");
     html! {
         p {
             "Observe mode aside, " (distinct) " would be contained."
@@ -242,38 +239,13 @@ pub(super) fn contained(backtest: &Backtest) -> Markup {
                 " A count can be too high by the number behind ±; a target that is not here can have occurred as often as the last one."
             }
         }
-        @if !frequent.top.is_empty() {
-            div.wide tabindex="0" role="group" aria-label="Targets" {
-                table data-facets="" {
-                    caption.unseen { "Targets that would be contained most often" }
-                    thead {
-                        tr {
-                            th scope="col" { "Bucket or account" }
-                            th scope="col" { "Account" }
-                            th.number scope="col" { "Times" }
-                            th { span.unseen { "As a bar" } }
-                        }
-                    }
-                    tbody {
-                        @for target in &frequent.top {
-                            tr data-row {
-                                th scope="row" { (shown(&target.target, LINE)) }
-                                td { (shown(&target.account, 32)) }
-                                td.number { (target.count) @if target.over > 0 { " ±" (target.over) } }
-                                td.bars { (bar(target.count, most.unwrap_or(0), "contained")) }
-                            }
-                        }
-                    }
-                }
-            }
-        }
+        @if !frequent.top.is_empty() { (wide("Targets", &table("", &caption, &heads, &rows))) }
     }
 }
 
 /// Facts that rules and exceptions asked for in vain, and what could not be read.
 pub(super) fn gaps(backtest: &Backtest) -> Markup {
     let missed = &backtest.facts.missed;
-    let broken = &backtest.read.first_broken;
     html! {
         @if !missed.is_empty() {
             p { "Lines of the policy that ask for a fact which was not known: a rule is passed over then, and an exception holds." }
@@ -286,8 +258,15 @@ pub(super) fn gaps(backtest: &Backtest) -> Markup {
                 }
             }
         }
+        (named("Facts that are there and could not be read:", &backtest.facts.first_unread))
+        (named("Not read:", &backtest.read.first_broken))
+    }
+}
+
+fn named(title: &str, broken: &[Broken]) -> Markup {
+    html! {
         @if !broken.is_empty() {
-            p { "Not read:" }
+            p { (title) }
             ul {
                 @for broken in broken { li { span.strong { (shown(&broken.place, LINE)) } ": " (shown(&broken.why, 2 * LINE)) } }
             }

@@ -17,18 +17,7 @@ use serde_json::{Value, json};
 use super::{HOSTILE, MARKUP, UNSEEN, ask, press, public_bucket, reads_well};
 use crate::browser::{visit, visit_without_scripts};
 use crate::cli::{Folder, ends, events, stdout};
-
-const OLD: &str = "\
-version: 1
-mode: observe
-break-glass: [arn:aws:iam::*:role/SecurityBreakGlass]
-rules:
-  - id: public
-    when: { finding: [\"Policy:S3/*\"] }
-    measures: [block-public-access]
-  - id: everything-else
-    measures: []
-";
+use crate::push::OLD;
 
 const NEW: &str = "\
 version: 1
