@@ -17,8 +17,26 @@ use portcullis::settings::{Document, PolicyDocument, Setting, SettingKind, Setti
 use portcullis::store::{lease_key, record_key};
 use portcullis::suppression::{Sessions, suppression};
 
+/// What takes untrusted text.
+pub(crate) type Fuzzed = fn(&[u8]);
+
+/// Every target, by its name.
+const TARGETS: [(&str, Fuzzed); 5] = [
+    ("event", event),
+    ("policy_file", policy_file),
+    ("bucket_policy", bucket_policy),
+    ("xml_setting", xml_setting),
+    ("stored_record", stored_record),
+];
+
+/// The target of a name.
+pub(crate) fn target(name: &str) -> Fuzzed {
+    let found = TARGETS.iter().find(|(known, _)| *known == name);
+    found.expect("a target of this name").1
+}
+
 /// Lambda takes no larger event.
-pub(crate) const LARGEST_EVENT: usize = 262_144;
+const LARGEST_EVENT: usize = 262_144;
 
 /// Every measure that needs no more than a name.
 const EVERYTHING: &str = r#"version: 1
@@ -34,7 +52,7 @@ rules:
 "#;
 
 /// An event: it is read, decided about under two policies, explained, told, and becomes no key that it should not.
-pub(crate) fn event(data: &[u8]) {
+fn event(data: &[u8]) {
     if data.len() > LARGEST_EVENT {
         return;
     }
@@ -119,7 +137,7 @@ fn told(record: &Record, account: &str, bucket: Option<&str>) {
 }
 
 /// A policy file: it is valid or says why, and saying so breaks nothing.
-pub(crate) fn policy_file(data: &[u8]) {
+fn policy_file(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
@@ -138,7 +156,7 @@ pub(crate) fn policy_file(data: &[u8]) {
 }
 
 /// A bucket policy that somebody wrote: every measure amends it, a second look plans nothing, and rollback gives every byte back.
-pub(crate) fn bucket_policy(data: &[u8]) {
+fn bucket_policy(data: &[u8]) {
     let Some(document) = utf8(data).and_then(|text| PolicyDocument::parse(text).ok()) else {
         return;
     };
@@ -147,7 +165,7 @@ pub(crate) fn bucket_policy(data: &[u8]) {
 }
 
 /// A setting that S3 keeps as XML, likewise. The first byte says which.
-pub(crate) fn xml_setting(data: &[u8]) {
+fn xml_setting(data: &[u8]) {
     const KINDS: [SettingKind; 5] = [
         SettingKind::Lifecycle,
         SettingKind::Replication,
@@ -193,7 +211,7 @@ fn comes_back(kind: SettingKind, document: Document) {
 }
 
 /// A record that somebody may have written into the store: it is refused, or shown and undone without harm.
-pub(crate) fn stored_record(data: &[u8]) {
+fn stored_record(data: &[u8]) {
     let Ok(record) = serde_json::from_slice::<Record>(data) else {
         return;
     };

@@ -16,14 +16,18 @@ use serde_json::{Value, json};
 
 #[test]
 fn events() {
-    fuzz(800, json_of(&documents("events", "json")), targets::event);
+    fuzz(
+        800,
+        json_of(&documents("events", "json")),
+        targets::target("event"),
+    );
 }
 
 #[test]
 fn policy_files() {
     let mut corpus = documents("tests/cases/policy", "yaml");
     corpus.push(std::fs::read(root().join("src/policy/default.yaml")).unwrap());
-    fuzz(800, texts_of(corpus), targets::policy_file);
+    fuzz(800, texts_of(corpus), targets::target("policy_file"));
 }
 
 #[test]
@@ -31,7 +35,7 @@ fn bucket_policies() {
     fuzz(
         400,
         json_of(&bucket_policy_corpus()),
-        targets::bucket_policy,
+        targets::target("bucket_policy"),
     );
 }
 
@@ -41,12 +45,20 @@ fn xml_settings() {
         let kind = u8::try_from(kind).unwrap();
         [&[kind], text.as_bytes()].concat()
     });
-    fuzz(800, texts_of(corpus.collect()), targets::xml_setting);
+    fuzz(
+        800,
+        texts_of(corpus.collect()),
+        targets::target("xml_setting"),
+    );
 }
 
 #[test]
 fn stored_records() {
-    fuzz(2_000, json_of(&record_corpus()), targets::stored_record);
+    fuzz(
+        2_000,
+        json_of(&record_corpus()),
+        targets::target("stored_record"),
+    );
 }
 
 /// What is as large or as deep as it can get: it is answered, and at once.
@@ -76,9 +88,9 @@ fn sizes_and_depths() {
         field(&format!("\"{}\"", "x".repeat(250_000))),
         sequence.to_string(),
     ] {
-        targets::event(text.as_bytes());
+        targets::target("event")(text.as_bytes());
     }
-    targets::event(&[0xff; 1_000]);
+    targets::target("event")(&[0xff; 1_000]);
     for text in [
         nested("[", "]", 20_000),
         format!("version: {}", "9".repeat(10_000)),
@@ -94,7 +106,7 @@ fn sizes_and_depths() {
         format!("rules:\n{}", "  - measures: []\n".repeat(5_000)),
         " ".repeat(100_000),
     ] {
-        targets::policy_file(text.as_bytes());
+        targets::target("policy_file")(text.as_bytes());
     }
     let statement = r#"{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::amzn-s3-demo-bucket/*"}"#;
     let policy = |statements: &[&str]| {
@@ -103,10 +115,12 @@ fn sizes_and_depths() {
             statements.join(",")
         )
     };
-    targets::bucket_policy(policy(&vec![statement; 170]).as_bytes());
-    targets::bucket_policy(policy(&[&nested("[", "]", 60)]).as_bytes());
-    targets::xml_setting(format!("\0{}", "<a>".repeat(50_000)).as_bytes());
-    targets::xml_setting(format!("\0{}{}", "<a>".repeat(900), "</a>".repeat(900)).as_bytes());
+    targets::target("bucket_policy")(policy(&vec![statement; 170]).as_bytes());
+    targets::target("bucket_policy")(policy(&[&nested("[", "]", 60)]).as_bytes());
+    targets::target("xml_setting")(format!("\0{}", "<a>".repeat(50_000)).as_bytes());
+    targets::target("xml_setting")(
+        format!("\0{}{}", "<a>".repeat(900), "</a>".repeat(900)).as_bytes(),
+    );
 }
 
 /// Shown as text where a case fails.
@@ -268,7 +282,7 @@ fn each(value: &mut Value, visit: &mut impl FnMut(&mut Value)) {
 }
 
 #[track_caller]
-fn fuzz(cases: u32, texts: BoxedStrategy<Vec<u8>>, target: fn(&[u8])) {
+fn fuzz(cases: u32, texts: BoxedStrategy<Vec<u8>>, target: targets::Fuzzed) {
     let cases = std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|cases| cases.parse().ok())
