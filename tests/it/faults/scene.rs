@@ -154,7 +154,7 @@ impl Scene {
         for region in ["us-west-2", "eu-west-1"] {
             text = text.replace(region, "us-east-1");
         }
-        let (buckets, digests) = targets(&text, &account);
+        let (buckets, digests) = targets(&text, &account, &prefix);
         let upstream = endpoint("ministack");
         let site = Site {
             host: upstream.strip_prefix("http://").unwrap().to_owned(),
@@ -274,7 +274,8 @@ impl Scene {
             let subject = body
                 .split('&')
                 .find_map(|pair| pair.strip_prefix("Subject="));
-            let outcome = subject.unwrap_or_default().split("bucket").next();
+            // "Portcullis: Contained: bucket x (...)", as a form has it.
+            let outcome = subject.unwrap_or_default().split("%3A%20").nth(1);
             (is_taken && body.contains("Action=Publish"))
                 .then(|| outcome.unwrap_or_default().to_owned())
         });
@@ -437,8 +438,9 @@ fn start(proxy: &Proxy, store: &str, site: &Site) -> Function {
     Function::start(&proxy.url, store, "enforce", &variables)
 }
 
-/// The buckets of the account that an event names, and the digests of all of its targets.
-fn targets(event: &str, account: &str) -> (Vec<String>, Vec<String>) {
+/// The buckets of the account that an event names, but for that of a sample, which nobody has, and the digests of all of its
+/// targets.
+fn targets(event: &str, account: &str, prefix: &str) -> (Vec<String>, Vec<String>) {
     let (mut buckets, mut digests) = (Vec::new(), Vec::new());
     for event in read(event.as_bytes()) {
         let Ok(Event::Finding(finding)) = event else {
@@ -447,7 +449,9 @@ fn targets(event: &str, account: &str) -> (Vec<String>, Vec<String>) {
         for target in &finding.targets {
             digests.push(target_digest(&finding, target));
             match target {
-                Target::Bucket(bucket) if bucket.account == account => {
+                Target::Bucket(bucket)
+                    if bucket.account == account && bucket.name.starts_with(prefix) =>
+                {
                     buckets.push(bucket.name.clone());
                 }
                 _ => {}

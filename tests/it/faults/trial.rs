@@ -382,7 +382,7 @@ fn standing(scene: &Scene) -> BTreeSet<String> {
 fn roll_back(scene: &Scene) -> Undone {
     let records = scene.stored("records/");
     let mut last: BTreeMap<String, (usize, String)> = BTreeMap::new();
-    let mut unread = false;
+    let mut unread = BTreeSet::new();
     for (key, record) in &records {
         let result = records.get(&key.replace(".json", ".result.json"));
         let given_up = result.is_some_and(|result| result["outcome"] == "planned");
@@ -391,22 +391,26 @@ fn roll_back(scene: &Scene) -> Undone {
             continue;
         }
         let is_unread = |change: &Value| change["before"]["unreadable"].is_object();
-        unread |= changes.is_some_and(|changes| changes.iter().any(is_unread));
+        let target = target_of(scene, key);
+        if changes.is_some_and(|changes| changes.iter().any(is_unread)) {
+            unread.insert(target.clone());
+        }
         let id = record["id"].as_str().unwrap().to_owned();
-        let newest = last.entry(target_of(scene, key)).or_default();
+        let newest = last.entry(target).or_default();
         *newest = newest.clone().max((id.len(), id));
     }
     let mut wrong = Vec::new();
-    for (_, id) in last.into_values() {
+    for (target, (_, id)) in last {
         let request = json!({"portcullis": {"rollback": {"record": id}}});
         let answer = scene.function.invoke_within(&request, UNDISTURBED);
         let undone = answer.as_ref().is_some_and(|answer| {
             answer.is_success() && answer.response()["records"][0]["outcome"] == "rolled-back"
         });
-        if undone == unread {
+        if undone == unread.contains(&target) {
             wrong.push(format!("the rollback of {id}: {answer:?}"));
         }
     }
+    let unread = !unread.is_empty();
     Undone { wrong, unread }
 }
 
