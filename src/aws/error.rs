@@ -7,6 +7,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::region;
+use crate::settings::{BUSY, NO_CONNECTION, STATUS, TOO_LATE, is_busy};
 
 /// An AWS call that failed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -58,27 +59,12 @@ const NOT_CONFIGURED: [&str; 10] = [
     "ReplicationConfigurationNotFoundError",
     "ServerSideEncryptionConfigurationNotFoundError",
 ];
-const BUSY: [&str; 7] = [
-    "ConditionalRequestConflict",
-    "InternalError",
-    "OperationAborted",
-    "RequestTimeout",
-    "ServiceUnavailable",
-    "SlowDown",
-    "ThrottlingException",
-];
 const OTHER_REGION: [&str; 4] = [
     "AuthorizationHeaderMalformed",
     "IllegalLocationConstraintException",
     "PermanentRedirect",
     "TemporaryRedirect",
 ];
-
-/// The code of a call that was given up.
-pub(super) const TOO_LATE: &str = "no answer in time";
-const NO_CONNECTION: &str = "no connection";
-/// What stands before the status of an answer without a code.
-const STATUS: &str = "HTTP ";
 
 impl AwsError {
     /// The error without its resource and advice, for where it stops nothing.
@@ -114,7 +100,18 @@ impl AwsError {
             },
         };
         let region = response.and_then(region::named);
-        let meaning = meaning(&code, status, region);
+        let meaning = match (code.as_str(), status) {
+            (code, _) if NOT_CONFIGURED.contains(&code) => Meaning::NotConfigured,
+            ("NoSuchBucket", _) => Meaning::BucketGone,
+            (code, _) if OTHER_REGION.contains(&code) => Meaning::OtherRegion(region),
+            (_, Some(301 | 307)) => Meaning::OtherRegion(region),
+            (code, _) if BUSY.contains(&code) => Meaning::Busy,
+            (_, Some(status)) if is_busy(status) => Meaning::Busy,
+            (_, Some(401 | 403 | 405)) => Meaning::Denied,
+            // A success that cannot be understood.
+            (_, None | Some(200..=299)) => Meaning::NoAnswer,
+            _ => Meaning::Other,
+        };
         let source = || match error {
             SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) => {
                 Some(aws_smithy_types::error::display::DisplayErrorContext(error).to_string())
@@ -130,29 +127,6 @@ impl AwsError {
             meaning,
         }
     }
-}
-
-fn meaning(code: &str, status: Option<u16>, region: Option<String>) -> Meaning {
-    match (code, status) {
-        (code, _) if NOT_CONFIGURED.contains(&code) => Meaning::NotConfigured,
-        ("NoSuchBucket", _) => Meaning::BucketGone,
-        (code, _) if OTHER_REGION.contains(&code) => Meaning::OtherRegion(region),
-        (_, Some(301 | 307)) => Meaning::OtherRegion(region),
-        (code, _) if BUSY.contains(&code) => Meaning::Busy,
-        (_, Some(409 | 429 | 500 | 502 | 503 | 504)) => Meaning::Busy,
-        (_, Some(401 | 403 | 405)) => Meaning::Denied,
-        // A success that cannot be understood.
-        (_, None | Some(200..=299)) => Meaning::NoAnswer,
-        _ => Meaning::Other,
-    }
-}
-
-/// Whether a read that failed with this code may well succeed soon, with nothing changed by anybody.
-pub fn passes(code: &str) -> bool {
-    let status = code.strip_prefix(STATUS).and_then(|n| n.parse().ok());
-    let unheard = [TOO_LATE, NO_CONNECTION].contains(&code);
-    let meaning = meaning(code, status.or(Some(0)), None);
-    unheard || matches!(meaning, Meaning::Busy | Meaning::NoAnswer)
 }
 
 /// Messages can hold what a caller chose; one line of them is enough.

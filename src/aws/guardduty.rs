@@ -12,10 +12,10 @@ use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
 use super::body::Kept;
-use super::error::TOO_LATE;
 use super::{Aws, AwsError, Meaning, quick};
 use crate::enrichment::Reread;
 use crate::finding::{self, Event, EventError, Finding};
+use crate::settings::TOO_LATE;
 use crate::suppression::Suppression;
 
 /// The IAM actions of [`reread`].

@@ -12,9 +12,9 @@ use aws_smithy_types::DateTime;
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
-use super::error::TOO_LATE;
 use super::{Aws, AwsError, Meaning, Place, quick};
 use crate::enrichment::{Detection, MacieAnswer, MacieBucket, Unanswered};
+use crate::settings::TOO_LATE;
 
 /// The IAM actions of [`describe`].
 pub const READS: [&str; 2] = [

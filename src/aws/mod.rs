@@ -33,7 +33,7 @@ use crate::enrichment::Membership;
 
 use member::Members;
 
-pub use error::{AwsError, Meaning, passes};
+pub use error::{AwsError, Meaning};
 pub use objects::{Content, Listed, Objects};
 pub use region::bucket_region;
 pub use session::{Caller, caller, identity};

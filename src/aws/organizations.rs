@@ -9,9 +9,9 @@ use aws_sdk_organizations::Client;
 use aws_sdk_organizations::operation::describe_account::DescribeAccountError;
 use tokio::time::{Instant, timeout_at};
 
-use super::error::TOO_LATE;
 use super::{Aws, AwsError, Meaning, quick};
 use crate::enrichment::Membership;
+use crate::settings::TOO_LATE;
 
 /// The IAM actions of [`membership`].
 pub const READS: [&str; 1] = ["organizations:DescribeAccount"];

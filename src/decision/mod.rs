@@ -212,6 +212,13 @@ pub fn weigh<'p>(situation: &Situation<'p>) -> Weighed<'p> {
         enrichment,
         policy,
         spared: &spared,
+        writes_policy: measures.iter().any(|asked| {
+            asked
+                .measure
+                .info()
+                .amends
+                .contains(&SettingKind::BucketPolicy)
+        }),
         means_log_targets: selected
             .rule
             .is_some_and(|rule| rule.when.bucket_use.contains(&BucketUse::LogTarget)),

@@ -3,14 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::{EngineError, outcome_without_writes};
-use crate::aws;
 use crate::classification::{Reasoned, Sensitivity};
 use crate::decision::Withheld;
 use crate::finding::{Finding, Target};
 use crate::guard::Guard;
 use crate::policy::Mode;
 use crate::record::{ChangeResult, FollowUpResult, Outcome, Record, RunResult};
-use crate::settings::Setting;
+use crate::settings::{Setting, passes};
 use crate::store::StoreError;
 
 /// The account of one target.
@@ -239,7 +238,7 @@ fn unread(record: &Record) -> Option<String> {
         return None;
     }
     record.before.0.values().find_map(|setting| match setting {
-        Setting::Unreadable { operation, code } if aws::passes(code) => Some(format!(
+        Setting::Unreadable { operation, code } if passes(code) => Some(format!(
             "{operation} answered {code}, so that not all could be decided; deliver the event again"
         )),
         _ => None,

@@ -25,5 +25,10 @@ pub(super) fn amend(context: &Context, desired: &mut Settings) -> Result<Vec<Str
             "a directory bucket always blocks public access, whatever the flags of the account are";
         return Err(Stop::new(Guard::DirectoryBucket, why));
     }
-    turn_on(SettingKind::AccountPublicAccessBlock, &Flag::all(), desired)
+    turn_on(
+        SettingKind::AccountPublicAccessBlock,
+        &Flag::all(),
+        context,
+        desired,
+    )
 }

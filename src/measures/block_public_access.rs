@@ -2,7 +2,7 @@
 
 use super::{Context, Disposition, Flag, Info, Stop, Tactic};
 use crate::guard::Guard;
-use crate::settings::{Document, PublicAccessBlock, SettingKind, Settings};
+use crate::settings::{Document, PublicAccessBlock, Setting, SettingKind, Settings, passes};
 
 pub(super) const INFO: Info = Info {
     name: "block-public-access",
@@ -16,6 +16,9 @@ pub(super) const INFO: Info = Info {
     ],
     summary: "turns on the bucket's Block Public Access flags, all four by default, and never turns one off",
 };
+
+/// What is said where BlockPublicPolicy is left for later.
+const WAITS: &str = "block-public-policy waits until the bucket policy can be read: with it on, S3 takes no policy that still admits everybody";
 
 pub(super) fn amend(
     flags: &[Flag],
@@ -36,7 +39,7 @@ pub(super) fn amend(
         }
         Some(_) => {}
     }
-    turn_on(SettingKind::PublicAccessBlock, flags, desired)
+    turn_on(SettingKind::PublicAccessBlock, flags, context, desired)
 }
 
 /// Turns `flags` on. Flags that cannot be read are all turned on: that can only tighten, and whoever exposed the bucket may
@@ -44,6 +47,7 @@ pub(super) fn amend(
 pub(super) fn turn_on(
     kind: SettingKind,
     flags: &[Flag],
+    context: &Context,
     desired: &mut Settings,
 ) -> Result<Vec<String>, Stop> {
     let current = match desired.public_access_block(kind) {
@@ -60,6 +64,7 @@ pub(super) fn turn_on(
             return Ok(vec![note]);
         }
     };
+    let waits = waits_for_the_policy(context, desired) && !current.block_public_policy;
     let mut wanted = current;
     for flag in flags {
         match flag {
@@ -69,8 +74,21 @@ pub(super) fn turn_on(
             Flag::RestrictPublicBuckets => wanted.restrict_public_buckets = true,
         }
     }
+    let mut notes = Vec::new();
+    if waits && wanted.block_public_policy {
+        wanted.block_public_policy = false;
+        notes.push(WAITS.to_owned());
+    }
     if wanted != current {
         desired.set(kind, Document::PublicAccessBlock(wanted));
     }
-    Ok(Vec::new())
+    Ok(notes)
+}
+
+/// Whether the bucket policy could not be read just now, and the rule asks for more in it. With BlockPublicPolicy on, S3 would
+/// refuse that to the next delivery as long as the policy still admits everybody; RestrictPublicBuckets closes it until then.
+fn waits_for_the_policy(context: &Context, desired: &Settings) -> bool {
+    let policy = desired.get(SettingKind::BucketPolicy);
+    let is_for_now = matches!(policy, Some(Setting::Unreadable { code, .. }) if passes(code));
+    context.writes_policy && is_for_now
 }

@@ -216,6 +216,8 @@ pub struct Context<'a> {
     pub policy: &'a Policy,
     /// Patterns of `aws:PrincipalArn` that no Deny may hit: break-glass and Portcullis's own role.
     pub spared: &'a BTreeSet<String>,
+    /// Whether the rule asks for a measure that writes the bucket policy.
+    pub writes_policy: bool,
     /// Whether the rule is written for buckets that take logs.
     pub means_log_targets: bool,
 }

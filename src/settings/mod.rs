@@ -7,6 +7,7 @@ mod access_points;
 mod acl;
 mod bucket_policy;
 mod public;
+mod unread;
 mod xml;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use access_points::{AccessPoint, AccessPoints};
 pub use acl::{Acl, Grant};
 pub use bucket_policy::{MAX_POLICY_BYTES, PolicyDocument, PolicyError, Statement};
+pub use unread::{BUSY, NO_CONNECTION, STATUS, TOO_LATE, is_busy, passes};
 pub use xml::{Edit, Element, XmlDocument, XmlError, escaped};
 
 use crate::classification::words;

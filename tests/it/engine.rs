@@ -325,6 +325,58 @@ async fn a_conflict_is_waited_out_and_a_lost_answer_is_looked_up() {
     assert!(SEEN.load(Ordering::SeqCst) >= 3);
 }
 
+/// With BlockPublicPolicy on, S3 would refuse the Deny that the next delivery brings, as long as the policy is public.
+#[tokio::test]
+async fn a_policy_that_is_not_read_now_can_still_be_written_by_the_next_delivery() {
+    static FAILS: AtomicBool = AtomicBool::new(true);
+    let world = World::new("later", |request| {
+        let reads = request.starts_with("GET") && request.contains("?policy");
+        match reads && FAILS.load(Ordering::SeqCst) {
+            true => Verdict::Refuse(500, "InternalError"),
+            false => Verdict::Pass,
+        }
+    })
+    .await;
+    let text = POLICY.replace(
+        "[deny-actor, deny-source-ip]",
+        "[deny-actor, block-public-access]",
+    );
+    let loaded = policy::load("policy.yaml", &text, jiff::civil::date(2026, 3, 1));
+    let world = World {
+        policy: loaded.policy.unwrap(),
+        ..world
+    };
+    let finding = world.stolen("AROAEXAMPLEFIRST0001:alice", "198.51.100.7");
+    let before = flags(&world.client, &world.bucket).await;
+
+    let report = world.respond(&finding).await;
+    assert!(report.fails_the_invocation(), "{report:?}");
+    assert_eq!(guards(&report), [Guard::Unreadable]);
+    // What was open is closed all the same.
+    assert_eq!(
+        flags(&world.client, &world.bucket).await,
+        Some([true, true, false, true])
+    );
+    assert_eq!(
+        stranger_gets(&world.endpoint, &world.bucket, "report.csv"),
+        403
+    );
+
+    FAILS.store(false, Ordering::SeqCst);
+    let report = world.respond(&finding).await;
+    assert_eq!(report.summary.outcome, Outcome::Contained, "{report:?}");
+    let policy = policy_text(&world.client, &world.bucket).await.unwrap();
+    assert!(policy.contains("PortcullisDenyActor"), "{policy}");
+    assert_eq!(flags(&world.client, &world.bucket).await, Some([true; 4]));
+    let undone = world.roll_back(&report).await;
+    assert_eq!(undone.summary.outcome, Outcome::RolledBack, "{undone:?}");
+    assert_eq!(
+        policy_text(&world.client, &world.bucket).await.unwrap(),
+        public_policy(&world.bucket)
+    );
+    assert_eq!(flags(&world.client, &world.bucket).await, before);
+}
+
 #[tokio::test]
 async fn a_refused_write_is_told_and_the_other_is_made() {
     let world = World::new("refused", |request| {
