@@ -1,6 +1,6 @@
 //! The page of figures: written by the long form, and checked for being whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use super::Tried;
 use super::order::Orders;
 use super::outside::Outside;
 use super::races::Races;
+use super::scene::events;
 use super::trial::Fault;
 
 /// How many were tried, and how many of them converged.
@@ -210,3 +211,25 @@ above at which a statement is lost. CloudTrail has both writes (`PutBucketPolicy
 other way round: who writes a policy that was read before the containment takes the containment away. The function sees it if it happens before it
 reads back what it wrote, and otherwise the sweep does.
 ";
+
+/// The page is of the events and of the words that there are, and nothing on it failed.
+#[test]
+fn the_page_of_figures_is_whole() {
+    let page = std::fs::read_to_string(path()).unwrap();
+    for part in [HEAD, FAULTS, SCENARIOS, RACES, TAIL] {
+        assert!(page.contains(part), "run make reliability: {part}");
+    }
+    let mut shown = BTreeSet::new();
+    for line in page.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let numbers: Vec<usize> = cells.iter().filter_map(|cell| cell.parse().ok()).collect();
+        if let Some(event) = cells[0].strip_prefix('`') {
+            shown.insert(event.trim_end_matches('`').to_owned());
+            assert_eq!((numbers[1], numbers[3]), (numbers[2], numbers[4]), "{line}");
+            assert!(numbers[1] > 0, "{line}");
+        } else if let [tried, converged] = numbers[..] {
+            assert_eq!(tried, converged, "{line}");
+        }
+    }
+    assert_eq!(shown.into_iter().collect::<Vec<_>>(), events());
+}
