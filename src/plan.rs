@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::settings::{PolicyDocument, Setting, SettingKind, Settings};
+use crate::settings::{Document, PolicyDocument, Setting, SettingKind, Settings};
 
 /// One setting, before and after.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +30,19 @@ impl Change {
     /// The same of how it was observed.
     pub fn is_unmade(&self, seen: &Setting) -> bool {
         self.is_as(&self.before, seen)
+    }
+
+    /// Whether it turns on the flag with which S3 takes no policy any more that admits everybody. Flags that could not be read
+    /// may have had it on.
+    pub fn turns_on_block_public_policy(&self) -> bool {
+        match (&self.before, &self.after) {
+            (Setting::Unreadable { .. }, _) => false,
+            (before, Setting::Present(Document::PublicAccessBlock(after))) => {
+                let was_on = matches!(before, Setting::Present(Document::PublicAccessBlock(before)) if before.block_public_policy);
+                after.block_public_policy && !was_on
+            }
+            _ => false,
+        }
     }
 
     fn is_as(&self, expected: &Setting, seen: &Setting) -> bool {
@@ -89,6 +102,21 @@ impl Plan {
     pub fn leaves_the_policy_public(&self) -> bool {
         let mut after = self.changes.iter().map(|change| change.after.policy());
         after.any(|policy| policy.is_some_and(PolicyDocument::is_public))
+    }
+
+    /// Leaves BlockPublicPolicy off where it would be turned on. Returns the settings that are otherwise than planned.
+    pub fn leave_block_public_policy(&mut self) -> Vec<SettingKind> {
+        let mut left = Vec::new();
+        for change in &mut self.changes {
+            if change.turns_on_block_public_policy()
+                && let Setting::Present(Document::PublicAccessBlock(flags)) = &mut change.after
+            {
+                flags.block_public_policy = false;
+                left.push(change.setting);
+            }
+        }
+        self.changes.retain(|change| change.before != change.after);
+        left
     }
 
     /// Whether `other` changes nothing that this plan does not change to the same end. The evidence of this plan then

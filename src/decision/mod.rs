@@ -17,7 +17,7 @@ use crate::classification::{BucketUse, Classification, Own, break_glass, classif
 use crate::enrichment::{Enrichment, Standing};
 use crate::finding::{Bucket, Finding, Target};
 use crate::guard::Guard;
-use crate::measures::{Context, Stop};
+use crate::measures::{Context, Measure, Stop};
 use crate::plan::Plan;
 use crate::policy::{Asked, FollowUp, Held, Mode, Policy, Rule, Selected, Skipped, Withhold};
 use crate::settings::{SettingKind, Settings};
@@ -79,6 +79,9 @@ pub struct Decision {
     pub plan: Plan,
 }
 
+/// What is said where BlockPublicPolicy waits for a write.
+pub(crate) const UNTIL_WRITTEN: &str = "block-public-policy waits until the bucket policy is written: with it on, S3 takes no policy that still admits everybody";
+
 /// A measure that is carried out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -129,6 +132,31 @@ impl Decision {
     /// Whether there is something to write.
     pub fn acts(&self) -> bool {
         !self.taken.is_empty() && !self.plan.is_empty()
+    }
+
+    /// Has BlockPublicPolicy wait where the plan writes a bucket policy that still admits everybody, and S3 has just not taken
+    /// it: with the flag on it never would. Returns whether something waits now.
+    pub fn wait_for_the_policy(&mut self) -> bool {
+        if !self.plan.leaves_the_policy_public() {
+            return false;
+        }
+        let waiting = self.plan.leave_block_public_policy();
+        for taken in &mut self.taken {
+            let amends = |measure: &Measure| {
+                measure
+                    .info()
+                    .amends
+                    .iter()
+                    .any(|kind| waiting.contains(kind))
+            };
+            if Measure::catalogue()
+                .iter()
+                .any(|measure| measure.name() == taken.measure && amends(measure))
+            {
+                taken.notes.push(UNTIL_WRITTEN.to_owned());
+            }
+        }
+        !waiting.is_empty()
     }
 }
 

@@ -7,9 +7,10 @@ use tokio::time::{Instant, timeout};
 
 use super::{Engine, unique};
 use crate::aws::{self, AwsError, Meaning, Place};
+use crate::decision::UNTIL_WRITTEN;
 use crate::plan::Change;
 use crate::record::{ChangeResult, ChangeStatus, Outcome, Record, RunResult, VERSION};
-use crate::settings::Setting;
+use crate::settings::{Setting, SettingKind};
 use crate::store::Lease;
 
 /// Pauses before a write is tried again: S3 refuses a change while another one is in progress on the bucket.
@@ -24,39 +25,69 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(2);
 /// What became of a plan.
 pub(super) struct Applied {
     pub(super) result: RunResult,
-    /// Whether somebody changed a setting before its turn came, so that the rest was not written: it needs a new plan.
-    pub(super) overtaken: bool,
+    /// Why the rest was not written, where it needs a new plan.
+    pub(super) anew: Option<Anew>,
+}
+
+/// What makes the rest of a plan worthless.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Anew {
+    /// Somebody changed a setting before its turn came.
+    #[error("another setting of the plan was changed by somebody")]
+    Overtaken,
+    /// The bucket policy was not taken, and BlockPublicPolicy would have S3 never take it.
+    #[error(
+        "the bucket policy could not be changed, and with block-public-policy on it never could"
+    )]
+    PolicyRefused,
 }
 
 impl Engine<'_> {
     /// Carries out a record's plan, whose settings were last looked at at `looked`. Never fails as a whole: what became of each
-    /// change is in the result.
+    /// change is in the result. `waits` says that the plan leaves BlockPublicPolicy to the next delivery because S3 did not take
+    /// the bucket policy.
     pub(super) async fn apply(
         &self,
         record: &Record,
         place: &Place,
         lease: &Lease,
         looked: Instant,
+        waits: bool,
     ) -> Applied {
+        let plan = &record.decision.plan;
         let mut changes: Vec<ChangeResult> = Vec::new();
-        let mut overtaken = false;
-        for change in &record.decision.plan.changes {
+        let mut anew = None;
+        for change in &plan.changes {
             // Nothing was written yet, so that the look beside the evidence is as good as another one.
             let looks = !changes.is_empty() || looked.elapsed() > FRESH;
-            let result = match overtaken {
-                true => {
-                    let why = "not written: another setting of the plan was changed by somebody";
-                    NotMade::yet(why).result(change)
-                }
-                false => match self.change(change, place, lease, looks).await {
+            // The flags have waited for these policies once.
+            let pauses: &[u64] = match waits && is_policy(change.setting) {
+                true => &[],
+                false => &WRITE_PAUSES,
+            };
+            let refused = changes.iter().any(is_refused_policy) && plan.leaves_the_policy_public();
+            if refused && anew.is_none() && change.turns_on_block_public_policy() {
+                anew = Some(Anew::PolicyRefused);
+            }
+            let result = match anew {
+                Some(why) => NotMade::yet(&format!("not written: {why}")).result(change),
+                None => match self.change(change, place, lease, looks, pauses).await {
                     Ok(result) => result,
                     Err(not_made) => {
-                        overtaken = not_made.overtaken;
+                        anew = not_made.overtaken.then_some(Anew::Overtaken);
                         not_made.result(change)
                     }
                 },
             };
             changes.push(result);
+        }
+        let is_made = |change: &ChangeResult| change.status == ChangeStatus::Verified;
+        if waits && changes.iter().all(is_made) {
+            // The next delivery finds the policy written, and turns the flag on.
+            for change in changes.iter_mut().filter(|change| is_flags(change)) {
+                change.detail = Some(UNTIL_WRITTEN.to_owned());
+                change.may_succeed_later = true;
+            }
         }
         let count = |status| {
             let changes = changes.iter();
@@ -65,6 +96,7 @@ impl Engine<'_> {
         let verified = count(ChangeStatus::Verified) == changes.len();
         let failed = count(ChangeStatus::Failed) == changes.len();
         let outcome = match (verified, failed) {
+            (true, _) if waits => Outcome::Partial,
             (true, _) => match &record.rollback {
                 None => Outcome::Contained,
                 Some(rollback) if rollback.inverse.drift.is_empty() => Outcome::RolledBack,
@@ -83,7 +115,7 @@ impl Engine<'_> {
             followed_up: Vec::new(),
             sensitivity: None,
         };
-        Applied { result, overtaken }
+        Applied { result, anew }
     }
 
     async fn change(
@@ -92,8 +124,9 @@ impl Engine<'_> {
         place: &Place,
         lease: &Lease,
         looks: bool,
+        pauses: &[u64],
     ) -> Result<ChangeResult, NotMade> {
-        self.write(change, place, lease, looks).await?;
+        self.write(change, place, lease, looks, pauses).await?;
         self.read_back(change, place).await?;
         Ok(ChangeResult {
             setting: change.setting,
@@ -111,8 +144,9 @@ impl Engine<'_> {
         place: &Place,
         lease: &Lease,
         mut looks: bool,
+        pauses: &[u64],
     ) -> Result<(), NotMade> {
-        let mut pauses = WRITE_PAUSES.iter();
+        let mut pauses = pauses.iter();
         loop {
             if looks && let Some(seen) = self.seen(change, place).await {
                 if change.is_made(&seen) {
@@ -226,6 +260,22 @@ impl NotMade {
             may_succeed_later: self.may_succeed_later,
         }
     }
+}
+
+fn is_flags(result: &ChangeResult) -> bool {
+    let kinds = [
+        SettingKind::PublicAccessBlock,
+        SettingKind::AccountPublicAccessBlock,
+    ];
+    kinds.contains(&result.setting)
+}
+
+fn is_policy(kind: SettingKind) -> bool {
+    [SettingKind::BucketPolicy, SettingKind::AccessPointPolicies].contains(&kind)
+}
+
+fn is_refused_policy(result: &ChangeResult) -> bool {
+    is_policy(result.setting) && result.status != ChangeStatus::Verified
 }
 
 /// Every write of ours replaces a whole document, so that writing it twice is as good as once.

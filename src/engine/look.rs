@@ -24,6 +24,8 @@ pub(super) struct Look<'a> {
     pub(super) observed: Settings,
     pub(super) enrichment: Enrichment,
     pub(super) stops: Vec<Stop>,
+    /// Whether S3 has not taken the bucket policy of a plan before this one.
+    pub(super) policy_refused: bool,
     pub(super) place: Place,
     pub(super) lease: Option<Lease>,
     /// The finding that counts: GuardDuty may have a newer state of it than the event.
@@ -161,6 +163,7 @@ impl Engine<'_> {
                 observed,
                 enrichment,
                 stops,
+                policy_refused: false,
                 place,
                 lease,
                 finding: finding.into_owned(),

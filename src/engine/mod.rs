@@ -26,6 +26,7 @@ use futures_util::future::{BoxFuture, Shared};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use apply::Anew;
 use limits::Hour;
 use look::Look;
 use questions::{Memberships, Verification, beside};
@@ -274,6 +275,7 @@ impl Engine<'_> {
             if !self.is_confirmed(target, &look.record.decision) {
                 return Err(EngineError::NotAsShown);
             }
+            let waits = look.policy_refused && look.record.decision.wait_for_the_policy();
             let kinds: Vec<_> = look
                 .record
                 .decision
@@ -302,13 +304,13 @@ impl Engine<'_> {
             if unchanged && held_back.is_none() {
                 look.record.id.clone_from(&id);
                 let (record, place) = (&look.record, &look.place);
-                let applied = Box::pin(self.apply(record, place, lease, looked)).await;
+                let applied = Box::pin(self.apply(record, place, lease, looked, waits)).await;
                 let mut result = applied.result;
-                if applied.overtaken && round < ROUNDS {
-                    tracing::info!(
-                        record = id,
-                        "the target changed between two writes; planning anew"
-                    );
+                if let Some(why) = applied.anew
+                    && round < ROUNDS
+                {
+                    tracing::info!(record = id, "{why}; planning anew");
+                    look.policy_refused |= why == Anew::PolicyRefused;
                     let stored = evidence::store_result(self.store, &result).await;
                     stored.map_err(EngineError::Evidence)?;
                     let again = observe::observe(self.aws, place, &kinds).await;

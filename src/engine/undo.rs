@@ -159,7 +159,7 @@ impl Engine<'_> {
             (false, Some(lease)) => {
                 let looked = Instant::now();
                 undo.id = evidence::store(self.store, &undo).await?.id;
-                let result = self.apply(&undo, &place, lease, looked).await.result;
+                let result = self.apply(&undo, &place, lease, looked, false).await.result;
                 let stored = evidence::store_result(self.store, &result).await;
                 Ok(Report::done(undo, result, stored.err()))
             }

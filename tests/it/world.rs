@@ -101,6 +101,16 @@ impl World {
         }
     }
 
+    /// The same world where the rule for stolen data asks for these measures.
+    pub(crate) fn under(self, measures: &str) -> Self {
+        let text = POLICY.replace("[deny-actor, deny-source-ip]", measures);
+        let loaded = policy::load("policy.yaml", &text, jiff::civil::date(2026, 3, 1));
+        Self {
+            policy: loaded.policy.unwrap(),
+            ..self
+        }
+    }
+
     pub(crate) fn engine(
         &self,
         operator: Option<&'static str>,
