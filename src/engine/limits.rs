@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
+use tokio::sync::oneshot::error::TryRecvError;
+use tokio::sync::{Mutex, oneshot};
 
 use super::EngineError;
 use crate::guard::Guard;
@@ -21,12 +22,22 @@ const ATTEMPTS: u32 = 40;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// The last hour, as one invocation knows it. Its targets take their places one after the other, so that they do not race
-/// each other.
+/// The last hour, as one invocation knows it. Its targets take their places together, as many as wait: they do not race each
+/// other, and hundreds of them need no hundreds of writes.
 #[derive(Debug)]
 pub(super) struct Hour<'a> {
     store: &'a Store,
+    waiting: Mutex<Vec<Wish>>,
     seen: Mutex<Option<Seen>>,
+}
+
+/// A target that is about to be contained, and waits for its place.
+#[derive(Debug)]
+struct Wish {
+    target: String,
+    run: String,
+    at: Timestamp,
+    answer: oneshot::Sender<Option<Stop>>,
 }
 
 /// What was read or written last; no ETag where there is no object yet.
@@ -55,8 +66,11 @@ struct Taken {
 
 impl<'a> Hour<'a> {
     pub(super) fn new(store: &'a Store) -> Self {
-        let seen = Mutex::new(None);
-        Self { store, seen }
+        Self {
+            store,
+            waiting: Mutex::default(),
+            seen: Mutex::default(),
+        }
     }
 
     /// The reason to hold a target back, where others have used up the limit within the last hour. A target that is among
@@ -81,34 +95,69 @@ impl<'a> Hour<'a> {
         limit: Option<u32>,
         now: Timestamp,
     ) -> Result<Option<Stop>, EngineError> {
-        let mut seen = self.seen.lock().await;
-        for attempt in 0..ATTEMPTS {
-            let known = self.known(&mut seen).await?;
-            let stop = limit.and_then(|limit| known.contained.exceeded(target, limit, now));
-            if stop.is_some() {
+        loop {
+            let (answer, mut answered) = oneshot::channel();
+            self.waiting.lock().await.push(Wish {
+                target: target.to_owned(),
+                run: run.to_owned(),
+                at: now,
+                answer,
+            });
+            let mut seen = self.seen.lock().await;
+            // Whoever was here before took along all that waited, if nothing went wrong.
+            let mut answer = answered.try_recv();
+            if answer == Err(TryRecvError::Empty) {
+                self.settle(&mut seen, limit).await?;
+                answer = answered.try_recv();
+            }
+            if let Ok(stop) = answer {
                 return Ok(stop);
             }
-            let contained = known.contained.with(target, run, now);
-            let bytes = serde_json::to_vec_pretty(&contained).unwrap_or_default();
-            let written = match &known.etag {
-                None => match self.store.create(ACTIVITY_KEY, &bytes).await {
-                    Ok(Created::Done { etag }) => Ok(Some(etag)),
-                    Ok(Created::Exists) => Ok(None),
-                    Err(error) => Err(error),
-                },
-                Some(etag) => match self.store.replace(ACTIVITY_KEY, &bytes, etag).await {
-                    Ok(Replaced::Done { etag }) => Ok(Some(etag)),
-                    Ok(Replaced::Changed) => Ok(None),
-                    Err(error) => Err(error),
-                },
-            };
-            *seen = None;
-            if let Some(etag) = written.map_err(EngineError::Evidence)? {
+        }
+    }
+
+    /// Takes places for all that wait, with one write.
+    async fn settle(&self, seen: &mut Option<Seen>, limit: Option<u32>) -> Result<(), EngineError> {
+        let mut wishes: Vec<Wish> = Vec::new();
+        for attempt in 0..ATTEMPTS {
+            let known = self.known(seen).await?;
+            wishes.append(&mut *self.waiting.lock().await);
+            let mut contained = known.contained.clone();
+            let mut stops = Vec::new();
+            for wish in &wishes {
+                let stop = limit.and_then(|limit| contained.exceeded(&wish.target, limit, wish.at));
+                if stop.is_none() {
+                    contained = contained.with(&wish.target, &wish.run, wish.at);
+                }
+                stops.push(stop);
+            }
+            if stops.iter().any(Option::is_none) {
+                let bytes = serde_json::to_vec_pretty(&contained).unwrap_or_default();
+                let written = match &known.etag {
+                    None => match self.store.create(ACTIVITY_KEY, &bytes).await {
+                        Ok(Created::Done { etag }) => Ok(Some(etag)),
+                        Ok(Created::Exists) => Ok(None),
+                        Err(error) => Err(error),
+                    },
+                    Some(etag) => match self.store.replace(ACTIVITY_KEY, &bytes, etag).await {
+                        Ok(Replaced::Done { etag }) => Ok(Some(etag)),
+                        Ok(Replaced::Changed) => Ok(None),
+                        Err(error) => Err(error),
+                    },
+                };
+                *seen = None;
+                let Some(etag) = written.map_err(EngineError::Evidence)? else {
+                    tokio::time::sleep(pause(attempt, FIRST_PAUSE, LONGEST_PAUSE)).await;
+                    continue;
+                };
                 let etag = Some(etag);
                 *seen = Some(Seen { etag, contained });
-                return Ok(None);
             }
-            tokio::time::sleep(pause(attempt, FIRST_PAUSE, LONGEST_PAUSE)).await;
+            for (wish, stop) in wishes.into_iter().zip(stops) {
+                // Who does not wait any more needs no answer; the place counts all the same.
+                let _ = wish.answer.send(stop);
+            }
+            return Ok(());
         }
         Err(EngineError::Unstable)
     }

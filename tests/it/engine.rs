@@ -760,16 +760,9 @@ async fn the_hourly_limit_holds_across_runs_of_the_same_instant() {
     let world = World { policy, ..world };
     let mut findings = Vec::new();
     for number in 0..7 {
-        let name = unique_name(&format!("portcullis-instant-{number}"));
-        seed_bucket(&world.client, &name, Some(&public_policy(&name))).await;
-        let target = Target::Bucket(Bucket {
-            name,
-            account: ACCOUNT.into(),
-            ..Bucket::default()
-        });
         findings.push(Finding {
             id: format!("{number}").repeat(32),
-            targets: vec![target],
+            targets: vec![another_bucket(&world, "instant").await],
             ..world.public()
         });
     }
@@ -806,6 +799,49 @@ async fn the_hourly_limit_holds_across_runs_of_the_same_instant() {
             200
         );
     }
+}
+
+/// One object counts the hour, and hundreds of targets that wrote it one after the other would wait for each other.
+#[tokio::test]
+async fn the_targets_of_a_finding_take_their_places_together() {
+    let world = World::with_store("places", true, |_| Verdict::Pass).await;
+    let mut targets = Vec::new();
+    for _ in 0..16 {
+        targets.push(another_bucket(&world, "places").await);
+    }
+    let finding = Finding {
+        targets,
+        ..world.public()
+    };
+    let mut policy = world.policy.clone();
+    policy.limits.buckets_per_hour = 16;
+    let world = World { policy, ..world };
+    let engine = world.engine(None, SignedDuration::from_secs(30));
+    let reports = engine.respond(&finding).await;
+    let contained = |report: &&Report| report.summary.outcome == Outcome::Contained;
+    assert_eq!(reports.iter().filter(contained).count(), 16, "{reports:?}");
+    let writes = world.proxy.writes();
+    let counted = writes.iter().filter(|write| write.contains("last-hour"));
+    assert!((1..=8).contains(&counted.count()), "{writes:?}");
+
+    // Every one of them counts.
+    let more = Finding {
+        id: "0".repeat(32),
+        targets: vec![another_bucket(&world, "places").await],
+        ..finding
+    };
+    let report = world.respond(&more).await;
+    assert_eq!(guards(&report), [Guard::BlastRadius; 2], "{report:?}");
+}
+
+async fn another_bucket(world: &World, name: &str) -> Target {
+    let name = unique_name(&format!("portcullis-{name}"));
+    seed_bucket(&world.client, &name, Some(&public_policy(&name))).await;
+    Target::Bucket(Bucket {
+        name,
+        account: ACCOUNT.into(),
+        ..Bucket::default()
+    })
 }
 
 #[tokio::test]
