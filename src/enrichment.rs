@@ -4,6 +4,7 @@
 //! answer, leaves an unknown with its reason and never fails a containment.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -160,7 +161,7 @@ words! {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reread {
     /// The finding as GuardDuty has it now.
-    Found(Box<Finding>),
+    Found(Arc<Finding>),
     /// GuardDuty answered, and does not have it.
     Missing(String),
     /// GuardDuty could not be asked, or did not answer; why, in words.

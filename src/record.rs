@@ -2,6 +2,8 @@
 //!
 //! A record is stored before anything is written (the evidence); what became of it follows in a [`RunResult`] of its own.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -33,8 +35,8 @@ pub struct Record {
     pub program: String,
     /// Who asked: `event`, or the principal of an operator.
     pub asked_by: String,
-    /// The finding.
-    pub finding: Finding,
+    /// The finding, which may have hundreds of targets, each with a record.
+    pub finding: Arc<Finding>,
     /// The target.
     pub target: Target,
     /// What the finding means.

@@ -3,6 +3,8 @@
 //! Always through our own detector. A finding names its account's, which only that account may use; the administrator's
 //! account reads its members' findings through its own, and a member or a stand-alone account its own findings.
 
+use std::sync::Arc;
+
 use aws_config::{Region, SdkConfig};
 use aws_sdk_guardduty::Client;
 use aws_sdk_guardduty::types::{
@@ -291,7 +293,9 @@ fn pick(body: &[u8], finding: &Finding, region: &str) -> Reread {
     let mut problem = None;
     for event in finding::read(body) {
         match event {
-            Ok(Event::Finding(found)) if found.id == finding.id => return Reread::Found(found),
+            Ok(Event::Finding(found)) if found.id == finding.id => {
+                return Reread::Found(Arc::new(*found));
+            }
             Ok(Event::Ignored(ignored)) if ignored.finding.as_ref() == Some(&finding.id) => {
                 return missing("names no S3 bucket in");
             }

@@ -168,7 +168,7 @@ impl Tally {
             },
             live: false,
         };
-        let mut finding = record.finding;
+        let mut finding = Arc::unwrap_or_clone(record.finding);
         self.count_finding(&mut finding);
         self.judge(spot, &finding, &record.target, Some(&known));
     }

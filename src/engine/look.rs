@@ -1,7 +1,7 @@
 //! The look at a target: lease, release, limits and settings, all asked at once, and the decision that follows.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures_util::future::{OptionFuture, join_all};
 use jiff::{SignedDuration, Timestamp};
@@ -29,7 +29,7 @@ pub(super) struct Look<'a> {
     pub(super) place: Place,
     pub(super) lease: Option<Lease>,
     /// The finding that counts: GuardDuty may have a newer state of it than the event.
-    pub(super) finding: Finding,
+    pub(super) finding: Arc<Finding>,
     /// Macie's answer, where nothing waited for it.
     pub(super) later: Option<MaciesWord<'a>>,
 }
@@ -46,7 +46,7 @@ impl Engine<'_> {
         lease: bool,
         stop: Option<Stop>,
     ) -> Result<Look<'a>, EngineError> {
-        let finding = event.finding;
+        let finding = &*event.finding;
         let now = (self.clock)();
         let guess = Place::of(finding, target);
         let mut stops: Vec<Stop> = stop.into_iter().collect();
@@ -97,7 +97,7 @@ impl Engine<'_> {
             seen = beside(later.clone(), see()).await;
         }
         let (released, exceeded, observed) = seen;
-        let (finding, guardduty) = self.verified(finding, reread);
+        let (finding, guardduty) = self.verified(&event.finding, reread);
         let look = async {
             if stands == Some(false) {
                 return Err(EngineError::PolicyReplaced);
@@ -135,8 +135,9 @@ impl Engine<'_> {
                 }
                 Err(error) => return Err(EngineError::Observe(error)),
             };
-            if let (Cow::Owned(newer), false) = (&finding, blind || out_of_sight) {
-                let kinds = self.wanted(newer, target, (self.clock)()).settings;
+            let is_newer = !Arc::ptr_eq(&finding, &event.finding);
+            if is_newer && !blind && !out_of_sight {
+                let kinds = self.wanted(&finding, target, (self.clock)()).settings;
                 self.observe_more(kinds, &place, &mut observed).await?;
             }
             let enrichment = Enrichment {
@@ -166,7 +167,7 @@ impl Engine<'_> {
                 policy_refused: false,
                 place,
                 lease,
-                finding: finding.into_owned(),
+                finding,
                 later,
             }),
             Err(error) => {
@@ -271,7 +272,7 @@ impl Engine<'_> {
         match self.hourly_limit().filter(|_| wanted) {
             None => Ok(None),
             Some(limit) => {
-                let counted = target_digest(event.finding, target);
+                let counted = target_digest(&event.finding, target);
                 event.hour.exceeded(&counted, limit, (self.clock)()).await
             }
         }

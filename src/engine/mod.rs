@@ -20,6 +20,7 @@ mod sweep;
 mod undo;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, Shared};
@@ -147,6 +148,7 @@ impl EngineError {
 impl Engine<'_> {
     /// Works on every target of a finding, several at once. One that fails never stops the others.
     pub async fn respond(&self, finding: &Finding) -> Vec<Report> {
+        let finding = &Arc::new(finding.clone());
         let event = &self.event(finding);
         let work = finding
             .targets
@@ -164,6 +166,7 @@ impl Engine<'_> {
 
     /// What [`Engine::respond`] would do now: reads, and writes nothing.
     pub async fn preview(&self, finding: &Finding) -> Vec<Report> {
+        let finding = &Arc::new(finding.clone());
         let event = &self.event(finding);
         let work = finding
             .targets
@@ -187,9 +190,9 @@ impl Engine<'_> {
             .await
     }
 
-    fn event<'a>(&'a self, finding: &'a Finding) -> Event<'a> {
+    fn event<'a>(&'a self, finding: &'a Arc<Finding>) -> Event<'a> {
         Event {
-            finding,
+            finding: finding.clone(),
             verification: self.verification(finding),
             memberships: self.memberships(finding),
             hour: Hour::new(self.store),
@@ -208,7 +211,7 @@ impl Engine<'_> {
     }
 
     async fn respond_to(&self, event: &Event<'_>, target: &Target, stop: Option<Stop>) -> Report {
-        let finding = event.finding;
+        let finding = &*event.finding;
         if let Some(report) = self.own_activity(finding, target) {
             return report;
         }
@@ -244,7 +247,7 @@ impl Engine<'_> {
         target: &Target,
         stop: Option<Stop>,
     ) -> Result<Report, EngineError> {
-        let acts = stop.is_none() && self.may_act(event.finding, target);
+        let acts = stop.is_none() && self.may_act(&event.finding, target);
         // The SDK's futures are large, and most of a run's stages hold several: each stage is kept off the stack.
         let mut look = Box::pin(self.look(event, target, acts, stop)).await?;
         let lease = look.lease.take();
@@ -470,7 +473,7 @@ impl Engine<'_> {
 
     fn record(
         &self,
-        finding: &Finding,
+        finding: &Arc<Finding>,
         target: &Target,
         observed: &Settings,
         enrichment: &Enrichment,
@@ -504,7 +507,7 @@ impl Engine<'_> {
 
 /// A finding, and what is asked about it once for all of its targets.
 pub(crate) struct Event<'a> {
-    finding: &'a Finding,
+    finding: Arc<Finding>,
     verification: Verification<'a>,
     memberships: Memberships<'a>,
     hour: Hour<'a>,

@@ -4,9 +4,9 @@
 //! on. Macie is asked for each bucket before anything is denied, because a Deny could cost Macie its view; its answer is
 //! waited for only where the policy asks for it.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -72,15 +72,15 @@ impl Engine<'_> {
     }
 
     /// What follows from GuardDuty's answer: the finding that counts, and how it stands.
-    pub(super) fn verified<'f>(
+    pub(super) fn verified(
         &self,
-        finding: &'f Finding,
+        finding: &Arc<Finding>,
         answer: Option<Reread>,
-    ) -> (Cow<'f, Finding>, Option<FindingCheck>) {
+    ) -> (Arc<Finding>, Option<FindingCheck>) {
         let check = |is, because: String| Some(FindingCheck { is, because });
         match answer {
-            None => (Cow::Borrowed(finding), None),
-            Some(Reread::Unknown(why)) => (Cow::Borrowed(finding), check(Standing::Unknown, why)),
+            None => (finding.clone(), None),
+            Some(Reread::Unknown(why)) => (finding.clone(), check(Standing::Unknown, why)),
             Some(Reread::Missing(why)) => {
                 // Only an administrator's detector has the findings of other accounts, and whether ours is one is known
                 // only where somebody named it.
@@ -91,7 +91,7 @@ impl Engine<'_> {
                 } else {
                     Standing::Unknown
                 };
-                (Cow::Borrowed(finding), check(is, why))
+                (finding.clone(), check(is, why))
             }
             Some(Reread::Found(found)) => {
                 let newer =
@@ -99,7 +99,7 @@ impl Engine<'_> {
                 match newer {
                     false => {
                         let because = "GuardDuty has the finding as the event tells it".to_owned();
-                        (Cow::Borrowed(finding), check(Standing::Confirmed, because))
+                        (finding.clone(), check(Standing::Confirmed, because))
                     }
                     true => {
                         let at = found
@@ -107,7 +107,7 @@ impl Engine<'_> {
                             .map_or_else(String::new, |at| format!(" (updated {at})"));
                         let because =
                             format!("GuardDuty has the finding in a newer state{at}, which counts");
-                        (Cow::Owned(*found), check(Standing::Confirmed, because))
+                        (found, check(Standing::Confirmed, because))
                     }
                 }
             }

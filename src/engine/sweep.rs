@@ -207,7 +207,7 @@ impl Engine<'_> {
     async fn put_back(&self, record: &Record) -> Report {
         let finding = Finding {
             targets: vec![record.target.clone()],
-            ..record.finding.clone()
+            ..(*record.finding).clone()
         };
         self.respond(&finding).await.remove(0)
     }

@@ -104,7 +104,7 @@ fn told(record: &Record, account: &str, bucket: Option<&str>) {
         assert!(text.chars().all(clean), "{text:?}");
     };
     let explanation = Explanation {
-        finding: record.finding.clone(),
+        finding: (*record.finding).clone(),
         target: record.target.clone(),
         investigation: investigation(
             &record.finding,
@@ -241,7 +241,7 @@ pub(crate) fn record(
         at: Timestamp::UNIX_EPOCH,
         program: "fuzz".to_owned(),
         asked_by: "event".to_owned(),
-        finding: finding.clone(),
+        finding: finding.clone().into(),
         target: target.clone(),
         classification,
         policy: PolicyRef {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use portcullis::classification::Own;
@@ -113,10 +114,10 @@ fn what_was_not_contained_took_no_time() {
 
     // GuardDuty's clock is not ours, and a finding need not say when it was updated.
     let mut early = acted(&[ChangeStatus::Verified]);
-    early.record.as_mut().unwrap().finding.updated_at = Some(after(60_000));
+    updated_at(&mut early, Some(after(60_000)));
     let took = Took::of(&early, received_at).unwrap();
     assert_eq!(took.since_finding, Some(0));
-    early.record.as_mut().unwrap().finding.updated_at = None;
+    updated_at(&mut early, None);
     let took = Took::of(&early, received_at).unwrap();
     assert_eq!((took.since_finding, took.since_receipt), (None, 1_800));
 }
@@ -259,6 +260,11 @@ fn after(milliseconds: i64) -> Timestamp {
     received + SignedDuration::from_millis(milliseconds)
 }
 
+fn updated_at(report: &mut Report, at: Option<Timestamp>) {
+    let record = report.record.as_mut().unwrap();
+    Arc::make_mut(&mut record.finding).updated_at = at;
+}
+
 /// A public bucket, whose plan was carried out with these results, the last after 1.8 seconds.
 fn acted(statuses: &[ChangeStatus]) -> Report {
     let mut report = decided(Mode::Enforce, Enrichment::default());
@@ -365,7 +371,7 @@ fn decided(mode: Mode, enrichment: Enrichment) -> Report {
         rollback: None,
         outcome: None,
         followed_up: Vec::new(),
-        finding,
+        finding: finding.into(),
     };
     Report {
         record: Some(record),

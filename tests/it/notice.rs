@@ -484,7 +484,7 @@ impl Case {
                     at: now,
                     program: String::new(),
                     asked_by: "event".to_owned(),
-                    finding: self.finding.clone(),
+                    finding: self.finding.clone().into(),
                     target: target.clone(),
                     classification,
                     policy: PolicyRef {

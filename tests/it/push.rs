@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use portcullis::classification::Own;
 use portcullis::decision::{Situation, decide};
 use portcullis::enrichment::Enrichment;
-use portcullis::finding::{Event, Finding, read};
+use portcullis::finding::{Event, read};
 use portcullis::policy::{self, Mode, Policy};
 use portcullis::record::{PolicyRef, Record, VERSION, record_id};
 use portcullis::replay::replay;
@@ -361,7 +361,7 @@ pub(crate) fn decided(event: &[u8], policy: &str, before: Settings) -> Record {
         at,
         program: "0.1.0".to_owned(),
         asked_by: "event".to_owned(),
-        finding: Finding { ..*finding },
+        finding: finding.into(),
         target,
         classification,
         policy: PolicyRef {

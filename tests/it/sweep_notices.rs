@@ -179,7 +179,7 @@ fn with_job(state: JobState) -> Sweep {
             bucket: "amzn-s3-demo-bucket-orders".to_owned(),
             account: "111122223333".to_owned(),
             record: record().id,
-            finding: record().finding.id,
+            finding: record().finding.id.clone(),
             state,
             detail: "the bucket's data now counts as sensitive: score 90 of 100".to_owned(),
             findings: Some("aws macie2 list-findings --region us-east-1".to_owned()),

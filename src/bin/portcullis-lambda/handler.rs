@@ -313,7 +313,7 @@ impl Function {
         let reports = if apply {
             let finding = Finding {
                 targets: vec![record.target.clone()],
-                ..record.finding.clone()
+                ..(*record.finding).clone()
             };
             engine.respond(&finding).await
         } else {
@@ -324,7 +324,7 @@ impl Function {
             })?]
         };
         Ok(Work {
-            finding: record.finding,
+            finding: Arc::unwrap_or_clone(record.finding),
             policy: policy.clone(),
             reports,
         })

@@ -1,5 +1,7 @@
 //! `apply`: the plan, a person's consent, then the engine.
 
+use std::sync::Arc;
+
 use portcullis::engine::{Engine, Report};
 use portcullis::finding::{Finding, Target};
 use portcullis::record::{ChangeStatus, Outcome, Record};
@@ -136,7 +138,7 @@ async fn finding_of(session: &Session, id: &str) -> Result<Finding, Failure> {
     }
     Ok(Finding {
         targets: vec![record.target],
-        ..record.finding
+        ..Arc::unwrap_or_clone(record.finding)
     })
 }
 
