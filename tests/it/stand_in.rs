@@ -193,6 +193,8 @@ pub(crate) enum Verdict {
     Break,
     /// Hand it on, and fall silent in the middle of the answer.
     Stall,
+    /// Answer what was answered when this was first asked.
+    AsAtFirst,
     /// Hand it on while nobody else holds this.
     Under(Arc<Mutex<()>>),
 }
@@ -347,6 +349,7 @@ fn serve(mut client: TcpStream, upstream: &str, judge: &dyn Fn(&str) -> Verdict,
         Verdict::NotIn(region, answer) if !head.contains(&format!("/{region}/")) => {
             Some(written(&request, &answer))
         }
+        Verdict::AsAtFirst => Some(first_answer(log, &request)),
         Verdict::Pass | Verdict::NotIn(..) => Some(hand_on(upstream, &head, &body)),
         Verdict::LoseAnswer => {
             given = hand_on(upstream, &head, &body);
@@ -368,6 +371,16 @@ fn serve(mut client: TcpStream, upstream: &str, judge: &dyn Fn(&str) -> Verdict,
     let whole = answer.as_ref().unwrap_or(&given);
     log.lock().unwrap().end(began, whole);
     let _ = client.write_all(&answer.unwrap_or_default());
+}
+
+fn first_answer(log: &Mutex<Log>, request: &str) -> Vec<u8> {
+    let log = log.lock().unwrap();
+    let mut same = log
+        .requests
+        .iter()
+        .filter(|logged| logged.request == request);
+    let answered = same.find(|logged| !logged.answer.is_empty());
+    answered.expect("an earlier answer").answer.clone()
 }
 
 fn refusal(request: &str, status: u16, code: &str) -> Vec<u8> {

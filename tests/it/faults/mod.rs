@@ -2,6 +2,7 @@
 //!
 //! A part of it runs with all other tests. `make reliability` runs all of it and writes the figures to `docs/reliability.md`.
 
+mod clock;
 mod order;
 mod outside;
 mod page;
@@ -50,12 +51,14 @@ fn whatever_aws_answers_the_next_delivery_comes_to_the_same_end() {
     let calls = undisturbed.calls.len();
     // Each error at some calls, and each call with some error. Silence takes as long as the function's patience.
     let quick = ERRORS.iter().filter(|error| **error != Fault::Stalled);
-    let points: Vec<Point> = quick
-        .enumerate()
-        .flat_map(|(index, error)| {
-            [3 * index, 3 * index + 14].map(|n| (*error, undisturbed.calls[n % calls].clone()))
+    let points = quick.enumerate().flat_map(|(index, error)| {
+        [3 * index, 3 * index + 14].map(|n| {
+            let mut next = undisturbed.calls.iter().cycle().skip(n % calls);
+            let call = next.find(|call| error.befalls(call)).unwrap();
+            (*error, call.clone())
         })
-        .collect();
+    });
+    let points: Vec<Point> = points.collect();
     let tried = try_all(COMMON, &policy, &undisturbed, &points);
     assert!(tried.tried > 10, "{tried:?}");
     assert_eq!(tried.wrong, Vec::<String>::new());
@@ -90,9 +93,11 @@ fn the_long_form() {
         let undisturbed = undisturbed(&event, &policy);
         let at_every_call = |faults: &[Fault]| -> Vec<Point> {
             let faults = faults.iter();
-            faults
-                .flat_map(|fault| undisturbed.calls.iter().map(|call| (*fault, call.clone())))
-                .collect()
+            let all = faults.flat_map(|fault| {
+                let calls = undisturbed.calls.iter();
+                calls.map(|call| (*fault, call.clone()))
+            });
+            all.filter(|(fault, call)| fault.befalls(call)).collect()
         };
         let errors = at_every_call(&ERRORS).into_iter();
         // An odd start in each scenario, so that the share is not always of the same calls.
@@ -109,6 +114,7 @@ fn the_long_form() {
         let common = undisturbed(COMMON, &built_in());
         figures.hurried(&trial::hurried(COMMON, &built_in(), &common, seconds));
     }
+    figures.jumps(&clock::jumps(1));
     figures.outside(&outside::at_every_call());
     figures.races(&races::rounds((600 / share).max(60)));
     figures.orders(&order::orders((400 / share).max(20)));

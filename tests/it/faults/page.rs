@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::Tried;
+use super::clock::Jumps;
 use super::order::Orders;
 use super::outside::Outside;
 use super::races::Races;
@@ -87,6 +88,16 @@ impl Figures {
     pub(super) fn hurried(&mut self, wrong: &[String]) {
         self.hurried.add(wrong.is_empty());
         self.wrong.extend(wrong.iter().cloned());
+    }
+
+    pub(super) fn jumps(&mut self, jumps: &Jumps) {
+        let _ = writeln!(
+            self.rest,
+            "| the clock jumps by three hours, ahead or back, at every reading of it in turn | {} runs | another end: {} |",
+            jumps.tried,
+            jumps.wrong.len()
+        );
+        self.wrong.extend(jumps.wrong.iter().cloned());
     }
 
     pub(super) fn outside(&mut self, outside: &Outside) {
@@ -197,7 +208,7 @@ invocation that nothing disturbs.
 |---|---|---|---|---|---|---|
 ";
 const RACES: &str = "
-## Races and disorder
+## Clocks, races and disorder
 
 | what | how often | what came of it |
 |---|---|---|

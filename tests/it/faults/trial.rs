@@ -32,11 +32,16 @@ pub(super) enum Fault {
     Broken,
     /// The answer is lost, once.
     Lost,
+    /// From the call on, the store takes no write until the invocation is over.
+    Shut,
+    /// From the call on, what is read is as it was at first until the invocation is over: S3's settings become visible in their
+    /// own time.
+    Stale,
 }
 
 pub(super) const STOPS: [Fault; 2] = [Fault::StoppedBefore, Fault::StoppedAfter];
 
-pub(super) const ERRORS: [Fault; 11] = [
+pub(super) const ERRORS: [Fault; 13] = [
     Fault::Refused(403, "AccessDenied"),
     Fault::Refused(404, "NoSuch"),
     Fault::Refused(409, "OperationAborted"),
@@ -48,6 +53,8 @@ pub(super) const ERRORS: [Fault; 11] = [
     Fault::Stalled,
     Fault::Broken,
     Fault::Lost,
+    Fault::Shut,
+    Fault::Stale,
 ];
 
 impl Fault {
@@ -63,6 +70,19 @@ impl Fault {
             Self::Stalled => "half of an answer, then silence".to_owned(),
             Self::Broken => "the connection breaks before the call".to_owned(),
             Self::Lost => "the connection breaks after the call, once".to_owned(),
+            Self::Shut => "the store takes no write from the call on".to_owned(),
+            Self::Stale => "a setting is read as it was before it was written".to_owned(),
+        }
+    }
+
+    /// Whether it can befall this call.
+    pub(super) fn befalls(self, call: &Call) -> bool {
+        let is_read = call.0.starts_with("GET ");
+        match self {
+            Self::Shut => is_write_to_store(&call.0),
+            // What the store says is never old.
+            Self::Stale => is_read && call.1 > 0 && !call.0.contains("bucket-store"),
+            _ => true,
         }
     }
 
@@ -73,7 +93,7 @@ impl Fault {
             Self::Malformed => !call.0.starts_with("GET ") || !call.0.contains("policy"),
             Self::Refused(status, _) => matches!(status, 409 | 500 | 503),
             Self::StoppedBefore | Self::StoppedAfter => false,
-            Self::Stalled | Self::Broken | Self::Lost => true,
+            Self::Stalled | Self::Broken | Self::Lost | Self::Shut | Self::Stale => true,
         }
     }
 
@@ -92,8 +112,14 @@ impl Fault {
                 body: "<<{".to_owned(),
             }),
             Self::Stalled => Verdict::Stall,
+            Self::Shut => Verdict::Refuse(403, "AccessDenied"),
+            Self::Stale => Verdict::AsAtFirst,
         }
     }
+}
+
+fn is_write_to_store(plain: &str) -> bool {
+    plain.starts_with("PUT ") && plain.contains("bucket-store/")
 }
 
 /// A call: what is asked for, and the how manieth time.
@@ -292,8 +318,16 @@ fn judge(
 ) -> impl Fn(&Names, &str) -> Verdict + Send + Sync + 'static {
     let count = Mutex::new(0);
     move |names, request| {
-        if !armed.load(Ordering::SeqCst) || names.of(request) != call.0 {
+        if !armed.load(Ordering::SeqCst) {
             return Verdict::Pass;
+        }
+        let name = names.of(request);
+        if name != call.0 {
+            let is_shut = fault == Fault::Shut && hit.load(Ordering::SeqCst);
+            return match is_shut && is_write_to_store(&name) {
+                true => fault.verdict(request, names),
+                false => Verdict::Pass,
+            };
         }
         let number = {
             let mut count = count.lock().unwrap();
