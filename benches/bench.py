@@ -20,7 +20,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from servers import ACCOUNT, HOST, STORE, Call, FakeS3, RuntimeApi
@@ -34,6 +34,8 @@ EVENTS = ROOT / "events"
 
 TIMEOUT = 60.0
 LATENCIES_MS = (0, 20, 50)
+# GuardDuty names no more resources in one attack sequence.
+BUCKETS = 400
 # The event that costs the function least.
 IGNORED = "ignored-malware-scan-result.json"
 BUNDLES = ("/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem")
@@ -64,6 +66,11 @@ class Run:
     # From the process's start, and from the last event, to the answer to the first containing write.
     contained_after_start: float | None
     contained_after_event: float | None
+    # From the last event to the answer to the last reading back of what was written, and to the function's own answer.
+    verified_after_event: float | None
+    answered_after_event: float
+    # What was seen of it, each after its start.
+    marks: dict[str, float]
 
 
 class Bench:
@@ -84,29 +91,34 @@ class Bench:
         api = RuntimeApi([(EVENTS / name).read_bytes() for name in events])
         log = self.scratch / "log"
         try:
-            start, answered, peak, cpu = self._run(candidate, api, len(events), self.roots[roots], log)
+            start, answers, peak, cpu = self._run(candidate, api, len(events), self.roots[roots], log)
         except RuntimeError as problem:
             tail = log.read_text(errors="replace")[-4000:]
             raise SystemExit(f"bench.py: {candidate.name}: {problem}\n{tail}") from None
         finally:
             api.close()
         if self.s3.unexpected:
-            raise SystemExit(f"bench.py: {candidate.name}: servers.py does not know {self.s3.unexpected}")
+            raise SystemExit(f"bench.py: {candidate.name}: servers.py does not know {sorted(set(self.s3.unexpected))}")
         calls = self.s3.calls()
-        written = next((call.answered for call in calls if call.contains), None)
+        writes = [call.answered for call in calls if call.contains]
+        written = next(iter(writes), None)
+        read_back = [call.answered for call in calls if call.verifies and writes and call.asked > written]
         return Run(
-            cold=(answered - start) * 1000,
+            cold=(answers[0] - start) * 1000,
             init=(api.handed_over[0] - start) * 1000,
             cpu=cpu * 1000,
             peak_kib=peak,
             calls=calls,
             contained_after_start=written and (written - start) * 1000,
             contained_after_event=written and (written - api.handed_over[-1]) * 1000,
+            verified_after_event=read_back and (max(read_back) - api.handed_over[-1]) * 1000 or None,
+            answered_after_event=(answers[-1] - api.handed_over[-1]) * 1000,
+            marks=marks(start, self.s3, api, answers[0]),
         )
 
     def _run(
         self, candidate: Candidate, api: RuntimeApi, events: int, roots: Path, log: Path
-    ) -> tuple[float, float, int, float]:
+    ) -> tuple[float, list[float], int, float]:
         environment = {
             "AWS_LAMBDA_RUNTIME_API": f"{HOST}:{api.port}",
             "AWS_LAMBDA_FUNCTION_NAME": "portcullis",
@@ -133,12 +145,27 @@ class Bench:
         # subprocess.Popen would add its own time, more than that of the smallest candidate.
         process = os.posix_spawn(candidate.command[0], candidate.command, environment, file_actions=actions)
         try:
-            answered, *_ = [api.answered(TIMEOUT) for _ in range(events)]
+            answered = [api.answered(TIMEOUT) for _ in range(events)]
             peak = peak_kib(process)
         finally:
             os.kill(process, signal.SIGKILL)
             _, _, usage = os.wait4(process, 0)
         return start, answered, peak, usage.ru_utime + usage.ru_stime
+
+
+def marks(start: float, s3: FakeS3, api: RuntimeApi, answered: float) -> dict[str, float]:
+    """What the servers see of a process up to its first answer, in milliseconds after its start."""
+    connection, calls = s3.first_connection(), s3.calls()
+    seen = {"it asks for the event": api.handed_over[0], "it answers": answered}
+    if connection and calls:
+        came, shaken = connection
+        seen |= {
+            "it connects": came,
+            "the TLS handshake is done": shaken,
+            "its call is there": calls[0].asked,
+            "the call is answered": calls[0].answered,
+        }
+    return {what: (moment - start) * 1000 for what, moment in seen.items()}
 
 
 def main() -> int:
@@ -157,6 +184,7 @@ def main() -> int:
             "cold": cold_starts(bench, candidates.values(), arguments.rounds),
             "sizes": sizes(Path(contain.command[0]), scratch),
             "sequence": sequence(bench, contain, max(3, arguments.rounds // 4)),
+            "many": many(bench, contain, scratch, max(1, arguments.rounds // 7)),
         }
     report["aims"] = aims(report)
     show(report)
@@ -212,6 +240,7 @@ def cold_starts(bench: Bench, candidates: Iterable[Candidate], rounds: int) -> l
             "cpu_ms": median(run.cpu for run in taken),
             "peak_mib": round(max(run.peak_kib for run in taken) / 1024, 1),
             "connections": len({call.connection for call in taken[-1].calls}),
+            "marks_ms": {mark: median(run.marks[mark] for run in taken) for mark in taken[-1].marks},
             "calls": [str(call) for call in taken[-1].calls],
         }
         for candidate, roots in pairs
@@ -234,6 +263,9 @@ def sequence(bench: Bench, contain: Candidate, rounds: int) -> dict[str, object]
         ("process start to first write", cold, "contained_after_start"),
         ("event to first write, new process", cold, "contained_after_event"),
         ("event to first write, warm process", warm, "contained_after_event"),
+        ("event to verified, new process", cold, "verified_after_event"),
+        ("event to verified, warm process", warm, "verified_after_event"),
+        ("event to answer, warm process", warm, "answered_after_event"),
     ]
     calls = cold[LATENCIES_MS[-1]][-1].calls
     connections = list(dict.fromkeys(call.connection for call in calls))
@@ -254,6 +286,41 @@ def sequence(bench: Bench, contain: Candidate, rounds: int) -> dict[str, object]
             for call in calls
         ],
     }
+
+
+def many(bench: Bench, contain: Candidate, scratch: Path, rounds: int) -> dict[str, object]:
+    """An attack sequence with as many buckets as there can be: all of it, and what one bucket adds."""
+    event = scratch / "many.json"
+    event.write_text(json.dumps(attack(BUCKETS)))
+    contain = replace(contain, event=str(event))
+    runs: dict[int, list[Run]] = {latency: [] for latency in LATENCIES_MS}
+    for _ in range(rounds):
+        for latency in LATENCIES_MS:
+            runs[latency].append(bench.run(contain, latency_ms=latency))
+    last = runs[LATENCIES_MS[-1]][-1]
+    written = {call.what.partition("?")[0] for call in last.calls if call.contains}
+    if len(written) != BUCKETS:
+        raise SystemExit(f"bench.py: of {BUCKETS} buckets {len(written)} were contained")
+    times = {latency: median(run.answered_after_event for run in taken) for latency, taken in runs.items()}
+    return {
+        "buckets": BUCKETS,
+        "event_bytes": event.stat().st_size,
+        "median_ms": list(times.values()),
+        "round_trips": slope(times),
+        "calls": len(last.calls),
+        "peak_mib": round(max(run.peak_kib for taken in runs.values() for run in taken) / 1024, 1),
+    }
+
+
+def attack(buckets: int) -> dict:
+    """The attack sequence of our events, with this many buckets instead of its own."""
+    event = json.loads((EVENTS / "attack-sequence-s3.json").read_text())
+    sequence = event["detail"]["service"]["detection"]["sequence"]
+    one = next(resource for resource in sequence["resources"] if resource["resourceType"] == "S3_BUCKET")
+    one["data"]["s3Bucket"]["s3ObjectUids"] = []
+    names = [f"amzn-s3-demo-bucket-{number:03}" for number in range(buckets)]
+    sequence["resources"] = [{**one, "name": name, "uid": f"arn:aws:s3:::{name}"} for name in names]
+    return event
 
 
 def slope(times: dict[int, float]) -> float:
@@ -285,7 +352,7 @@ def aims(report: dict) -> list[dict[str, object]]:
     rows.append(("package, MiB", zipped, 6, zipped < 6))
     rows.append(("peak memory of a containment, MiB", peak, 40, peak < 40))
     for way in report["sequence"]["ways"]:
-        if way["what"].startswith("event"):
+        if way["what"].startswith("event to first write"):
             # A machine at work adds a little to each round trip.
             trips = way["round_trips"]
             rows.append((f"round trips, {way['what']}", trips, 3, round(trips) <= 3))
@@ -309,6 +376,13 @@ def show(report: dict) -> None:
     ]
     columns = ("roots", "cold", "lowest", "init", "cpu", "/ floor", "calls", "connections", "peak MiB")
     table(("", *columns), rows)
+    for name in ("floor", "ignore", "record"):
+        row = next(row for row in report["cold"] if row["candidate"] == name)
+        print(f"\nWhere the cold start goes: {row['what']}, {row['roots']} roots; milliseconds\n")
+        before = 0.0
+        for mark, moment in sorted(row["marks_ms"].items(), key=lambda item: item[1]):
+            print(f"  {moment - before:7.2f}  until {mark}")
+            before = moment
     sequence = report["sequence"]
     print("\nA containment, by the latency of each AWS call; milliseconds\n")
     rows = [
@@ -319,6 +393,13 @@ def show(report: dict) -> None:
     print(f"\nIts calls at {sequence['latencies_ms'][-1]} ms, when they were asked, and the connection\n")
     for call in sequence["timeline_ms"]:
         print(f"  {call['asked']:7.1f}  {call['connection']:2}  {call['call']}")
+    many = report["many"]
+    print(
+        f"\nAn attack sequence with {many['buckets']} buckets, {many['event_bytes']:,} bytes, from the event to the answer; "
+        f"{many['calls']:,} calls, {many['peak_mib']} MiB; milliseconds\n"
+    )
+    rows = [["all of it", *(f"{value:,.0f}" for value in many["median_ms"]), f"{many['round_trips']:.0f}"]]
+    table(("", *(f"{latency} ms" for latency in sequence["latencies_ms"]), "round trips"), rows)
     print(f"\nBinary {report['sizes']['binary_bytes']:,} bytes, zip {report['sizes']['zip_bytes']:,} bytes\n")
     verdicts = {True: "met", False: "missed"}
     rows = [[aim["what"], f"{aim['measured']:.2f}", str(aim["aim"]), verdicts[aim["met"]]] for aim in report["aims"]]

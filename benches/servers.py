@@ -32,6 +32,8 @@ ACL = f"""<AccessControlPolicy {NAMESPACE}><Owner><ID>6bc3f2fc</ID></Owner><Acce
 <Permission>FULL_CONTROL</Permission></Grant></AccessControlList></AccessControlPolicy>""".encode()
 
 
+# Where the account's own flags are asked for; they were never made.
+ACCOUNT_FLAGS = "/v20180820/configuration/publicAccessBlock"
 # GuardDuty says that the account has no detector, and Macie that it is off. Neither keeps the function from containing.
 SERVICES = {
     "GET /detector": (200, b'{"detectorIds":[]}', {}),
@@ -77,6 +79,11 @@ class Call:
         """Whether it writes to something else than the store."""
         return self.method in ("PUT", "DELETE") and not self.what.startswith(f"{STORE}/")
 
+    @property
+    def verifies(self) -> bool:
+        """Whether it reads a setting."""
+        return self.method == "GET" and "?" in self.what
+
     def __str__(self) -> str:
         return f"{self.method} {self.what}"
 
@@ -109,7 +116,7 @@ class Listener:
 
     def _serve(self, connection: socket.socket, number: int) -> None:
         try:
-            connection = self.prepare(connection)
+            connection = self.prepare(connection, number)
             with connection, connection.makefile("rb") as stream:
                 for request in requests(stream):
                     answer = self.answer(request, number)
@@ -118,7 +125,7 @@ class Listener:
             # The client was ended, which is how every run ends.
             return
 
-    def prepare(self, connection: socket.socket) -> socket.socket:
+    def prepare(self, connection: socket.socket, _: int) -> socket.socket:
         return connection
 
     def answer(self, request: Request, connection: int) -> Answer:
@@ -128,7 +135,7 @@ class Listener:
 class FakeS3(Listener):
     """One store bucket and one public bucket, over TLS, and what GuardDuty and Macie say where they are off.
 
-    Knows what a containment needs and no more.
+    Knows what a containment needs and no more. Every other bucket is as the public one.
     """
 
     def __init__(self, certificate: Path, policy: bytes) -> None:
@@ -147,6 +154,8 @@ class FakeS3(Listener):
             # None where a setting was deleted.
             self._settings: dict[tuple[str, str], bytes | None] = {}
             self._calls: list[Call] = []
+            # When each connection came, and when its handshake was done.
+            self._shaken: dict[int, tuple[float, float]] = {}
             self.unexpected: list[str] = []
 
     def calls(self) -> list[Call]:
@@ -154,8 +163,17 @@ class FakeS3(Listener):
         with self._lock:
             return sorted(self._calls, key=lambda call: call.asked)
 
-    def prepare(self, connection: socket.socket) -> socket.socket:
-        return self._tls.wrap_socket(connection, server_side=True)
+    def first_connection(self) -> tuple[float, float] | None:
+        """When it came, and when its handshake was done; none where nobody connected."""
+        with self._lock:
+            return min(self._shaken.values(), default=None)
+
+    def prepare(self, connection: socket.socket, number: int) -> socket.socket:
+        came = time.perf_counter()
+        secured = self._tls.wrap_socket(connection, server_side=True)
+        with self._lock:
+            self._shaken[number] = (came, time.perf_counter())
+        return secured
 
     def answer(self, request: Request, connection: int) -> Answer:
         asked = time.perf_counter()
@@ -168,7 +186,10 @@ class FakeS3(Listener):
         prefix = query.get("prefix", [""])[0]
         service = SERVICES.get(f"{request.method} {request.path}")
         with self._lock:
-            if service:
+            if request.path == ACCOUNT_FLAGS:
+                what = request.path
+                answer = error(404, "NoSuchPublicAccessBlockConfiguration")
+            elif service:
                 what = request.path
                 status, body, headers = service
                 answer = Answer(status, body, {"content-type": "application/json", **headers})
