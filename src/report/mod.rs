@@ -38,7 +38,7 @@ pub use rollback::{Undo, undo};
 pub(crate) use rows::{Row, Text, Tone};
 pub use sweep::sweep;
 pub(crate) use untrusted::is_seen;
-pub use untrusted::{LINE, quoted, shown};
+pub use untrusted::{LINE, quoted, shown, written_out};
 
 /// How text is dressed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -22,6 +22,23 @@ pub fn shown(text: &str, most: usize) -> String {
     clean.trim_end().to_owned()
 }
 
+/// Lines of JSON in which what is not seen, or turns text around, is written out, as JSON can write any character.
+pub fn written_out(json: &str) -> String {
+    let mut written = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c == '\n' || is_seen(c) {
+            true => written.push(c),
+            false => {
+                let units = &mut [0; 2];
+                for unit in c.encode_utf16(units) {
+                    written += &format!("\\u{unit:04x}");
+                }
+            }
+        }
+    }
+    written
+}
+
 /// A word as a POSIX shell takes it, in quotes where it needs them.
 pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=+,".contains(c);
@@ -66,13 +83,27 @@ fn safe(c: char) -> Option<char> {
 
 #[cfg(test)]
 mod tests {
-    use super::shown;
+    use super::{shown, written_out};
 
     #[test]
     fn what_moves_the_cursor_or_turns_text_around_is_gone() {
         assert_eq!(
             shown("a\u{1b}[2Jb\u{9b}31m\u{202e}gpj\u{2069}\u{200b}.exe", 80),
             "a[2Jb31mgpj.exe"
+        );
+    }
+
+    #[test]
+    fn json_stays_what_it_says() {
+        let said = serde_json::json!({"a": "\u{202e}b\u{e0041}\u{7f}\n\u{85}ü"});
+        let written = written_out(&format!("{said}\n"));
+        assert_eq!(
+            written,
+            concat!(r#"{"a":"\u202eb\udb40\udc41\u007f\n\u0085ü"}"#, "\n")
+        );
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&written).unwrap(),
+            said
         );
     }
 

@@ -220,6 +220,38 @@ async fn each_target_has_one_line_in_the_log_that_tells_it_all() {
     );
 }
 
+/// What somebody can name or say never makes a line of its own in the log, and nothing in it that a reader does not see.
+#[tokio::test]
+async fn hostile_strings_stay_on_their_line_of_the_log() {
+    let world = World::new("lambda-hostile", "enforce").await;
+    let hostile = "\n{\"message\":\"decision\",\"outcome\":\"contained\"}\r\u{1b}[2J\u{202e}detsurt\u{2066}\u{200b}\u{7f}\u{85}\u{2028}";
+    let mut event = world.event();
+    event["detail"]["type"] = format!("Policy:S3/{hostile}").into();
+    event["detail"]["title"] = hostile.into();
+    event["detail"]["service"]["action"]["awsApiCallAction"]["userAgent"] = hostile.into();
+    world.function.invoke(&event);
+    // What is refused is told, with what was refused.
+    event["detail"]["accountId"] = hostile.into();
+    world.function.invoke(&event).error();
+    world
+        .function
+        .invoke(&json!({"portcullis": {"rollback": {"record": hostile}}}))
+        .error();
+    let logs = world.function.logs();
+    let lines = logs
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let lines: Vec<Value> = lines.collect();
+    let decisions = lines.iter().filter(|line| line["message"] == "decision");
+    let types: Vec<&Value> = decisions.map(|line| &line["finding_type"]).collect();
+    assert_eq!(types[0], &format!("Policy:S3/{hostile}"), "{logs}");
+    assert_eq!(types.len(), 3, "{logs}");
+    let unseen = |c: &char| {
+        *c != '\n' && (c.is_control() || "\u{202e}\u{2066}\u{200b}\u{2028}".contains(*c))
+    };
+    assert_eq!(logs.chars().find(unseen), None, "{logs}");
+}
+
 pub(crate) const POLICY: &str = r#"
 version: 1
 mode: enforce

@@ -8,6 +8,7 @@ use portcullis::engine::Report;
 use portcullis::finding::{Event, EventError, Request};
 use portcullis::metrics::{Invocation, Took, milliseconds};
 use portcullis::record::Outcome;
+use portcullis::report::written_out;
 use portcullis::sweep::Sweep;
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
@@ -25,13 +26,29 @@ pub(crate) fn start() {
         .with_current_span(false)
         .with_span_list(false)
         .with_env_filter(filter)
+        .with_writer(|| Lines)
         .init();
+}
+
+/// Standard output, for lines of JSON whose texts others may have chosen.
+struct Lines;
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let written = written_out(&String::from_utf8_lossy(line));
+        std::io::stdout().write_all(written.as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stdout().flush()
+    }
 }
 
 /// Writes a document in the embedded metric format. It goes around the log levels and is the line as it stands: CloudWatch
 /// takes metrics only from a line with nothing before or after them, and Lambda leaves a line that is JSON already alone.
 pub(crate) fn metrics(document: &Value) {
-    if let Err(error) = writeln!(std::io::stdout(), "{document}") {
+    if let Err(error) = writeln!(Lines, "{document}") {
         tracing::error!(%error, "the metrics could not be written");
     }
 }
