@@ -3,7 +3,8 @@
 `make bench` runs this. Every candidate is the same to the bench: a program that gets one event from a Runtime
 API and makes its AWS calls over TLS to a small server, both of them in this process. The candidates take
 turns, so that whatever else the machine does hits all of them. Only ratios mean something, and so nothing here
-fails on a time: the aims are printed beside what was measured, and target/bench.json has it all.
+fails on a time: the aims are printed beside what was measured, and target/bench.json has it all. What does not vary,
+the size of the package and the number of calls, fails where it is beyond its aim.
 """
 
 import argparse
@@ -34,6 +35,8 @@ EVENTS = ROOT / "events"
 
 TIMEOUT = 60.0
 LATENCIES_MS = (0, 20, 50)
+# Of a containment, those that are asked side by side included.
+CALLS_BEFORE = 13
 # GuardDuty names no more resources in one attack sequence.
 BUCKETS = 400
 # The event that costs the function least.
@@ -190,7 +193,10 @@ def main() -> int:
     show(report)
     arguments.write.parent.mkdir(parents=True, exist_ok=True)
     arguments.write.write_text(json.dumps(report, indent=2) + "\n")
-    return 0
+    beyond = [aim["what"] for aim in report["aims"] if aim["fixed"] and not aim["met"]]
+    if beyond:
+        print(f"bench.py: beyond the aim: {', '.join(beyond)}", file=sys.stderr)
+    return 1 if beyond else 0
 
 
 def prepare(scratch: Path) -> dict[str, Candidate]:
@@ -339,24 +345,31 @@ def aims(report: dict) -> list[dict[str, object]]:
     """The aims of the project, each with what was measured and whether that is within it."""
     measured = {(row["candidate"], row["roots"]): row for row in report["cold"]}
     cold = {key: row["cold_ms"] for key, row in measured.items()}
-    rows: list[tuple[str, float, float, bool]] = []
+    rows: list[dict[str, object]] = []
+
+    def add(what: str, value: float, aim: float, met: bool, fixed: bool = False) -> None:
+        rows.append({"what": what, "measured": round(value, 2), "aim": aim, "met": met, "fixed": fixed})
+
     for roots in dict.fromkeys(roots for _, roots in cold):
-        # How many calls an ignored event costs is for the function to say; the floor makes one.
-        name = next((name for name in ("ignore", "record") if len(measured[name, roots]["calls"]) == 1), "record")
-        one, floor, boto3 = (cold[name, roots] for name in (name, "floor", "boto3"))
-        what = f"one call ({name}), {roots} roots"
-        rows.append((f"cold start over the floor, {what}", one / floor, 2, one <= 2 * floor))
-        rows.append((f"boto3 over cold start, {what}", boto3 / one, 40, boto3 >= 40 * one))
+        one, floor, boto3 = (cold[name, roots] for name in ("ignore", "floor", "boto3"))
+        add(f"cold start over the floor, one call, {roots} roots", one / floor, 1.5, one <= 1.5 * floor)
+        add(f"boto3 over cold start, one call, {roots} roots", boto3 / one, 40, boto3 >= 40 * one)
+    calls = max(len(row["calls"]) for (name, _), row in measured.items() if name == "ignore")
+    add("calls of an event that is ignored", calls, 1, calls == 1, fixed=True)
+    before = report["sequence"]["calls_before_first_write"]
+    add("calls before the first write", before, CALLS_BEFORE, before <= CALLS_BEFORE, fixed=True)
     zipped = report["sizes"]["zip_bytes"] / MEBIBYTE
+    add("package, MiB", zipped, 6, zipped < 6, fixed=True)
     peak = max(row["peak_mib"] for (name, _), row in measured.items() if name == "contain")
-    rows.append(("package, MiB", zipped, 6, zipped < 6))
-    rows.append(("peak memory of a containment, MiB", peak, 40, peak < 40))
+    add("peak memory of a containment, MiB", peak, 40, peak < 40)
+    many = report["many"]
+    add(f"peak memory of {many['buckets']} containments, MiB", many["peak_mib"], 128, many["peak_mib"] < 128)
     for way in report["sequence"]["ways"]:
         if way["what"].startswith("event to first write"):
             # A machine at work adds a little to each round trip.
             trips = way["round_trips"]
-            rows.append((f"round trips, {way['what']}", trips, 3, round(trips) <= 3))
-    return [{"what": what, "measured": round(value, 2), "aim": aim, "met": met} for what, value, aim, met in rows]
+            add(f"round trips, {way['what']}", trips, 3, round(trips) <= 3)
+    return rows
 
 
 def show(report: dict) -> None:

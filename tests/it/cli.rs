@@ -514,8 +514,7 @@ async fn a_containment_is_planned_confirmed_applied_told_and_undone() {
         "event.json",
         &event.replace("111122223333", stand_in::ACCOUNT),
     );
-    let run = |args: &[&str]| {
-        let mut command = portcullis(args);
+    let output = |mut command: Command| {
         command
             .current_dir(folder.path(""))
             .env("AWS_ENDPOINT_URL", &endpoint);
@@ -529,6 +528,7 @@ async fn a_containment_is_planned_confirmed_applied_told_and_undone() {
             .env("AWS_SECRET_ACCESS_KEY", "test");
         command.output().unwrap()
     };
+    let run = |args: &[&str]| output(portcullis(args));
 
     let plan = ends(run(&["plan", "event.json"]), 0);
     let text = stdout(&plan);
@@ -562,7 +562,21 @@ async fn a_containment_is_planned_confirmed_applied_told_and_undone() {
         "{before}"
     );
 
-    let applied = ends(run(&["apply", "event.json", "--confirm", &bucket]), 0);
+    let apply = ["apply", "event.json", "--confirm", &bucket];
+    let full = ends(output(portcullis_on_a_full_disk(&apply)), 1);
+    let told = stdout(&full);
+    assert!(
+        told.contains("nothing was changed: ") && told.contains("File too large"),
+        "{told}"
+    );
+    assert_eq!(
+        stand_in::policy_text(&client, &bucket).await.unwrap(),
+        before
+    );
+    let list = json_of(&ends(run(&["records", "--output", "json"]), 0));
+    assert_eq!(list["records"], json!([]));
+
+    let applied = ends(run(&apply), 0);
     assert!(stdout(&applied).contains(&format!("Contained {bucket}")));
     let during = stand_in::policy_text(&client, &bucket).await.unwrap();
     assert!(!during.contains("PublicRead") && during.contains("PortcullisIsolateData"));
@@ -658,7 +672,21 @@ fn public_bucket() -> Value {
 
 /// The program, with nothing of the environment that it would listen to.
 pub(crate) fn portcullis(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    deaf(Command::new(PROGRAM), args)
+}
+
+/// The same where no file can be written any more.
+fn portcullis_on_a_full_disk(args: &[&str]) -> Command {
+    let limit = "trap '' XFSZ; ulimit -f 0; exec \"$@\"";
+    deaf(
+        Command::new("bash"),
+        &[&["-c", limit, "bash", PROGRAM], args].concat(),
+    )
+}
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_portcullis");
+
+fn deaf(mut command: Command, args: &[&str]) -> Command {
     let heard = |name: &str| {
         let listened = ["AWS_", "PORTCULLIS_", "CLICOLOR"];
         listened.iter().any(|prefix| name.starts_with(prefix))
