@@ -102,8 +102,8 @@ mod tests {
             concat!(r#"{"a":"\u202eb\udb40\udc41\u007f\n\u0085ü"}"#, "\n")
         );
         assert_eq!(
-            serde_json::from_str::<serde_json::Value>(&written).unwrap(),
-            said
+            serde_json::from_str::<serde_json::Value>(&written).ok(),
+            Some(said)
         );
     }
 
