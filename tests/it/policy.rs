@@ -13,8 +13,9 @@ use portcullis::classification::{
 };
 use portcullis::measures::Measure;
 use portcullis::policy::{
-    self, BUILT_IN, Code, FollowUp, Loaded, Mode, Notify, Policy, Severity, Subject, Withhold,
+    self, BUILT_IN, FollowUp, Loaded, Mode, Notify, Policy, Subject, Withhold,
 };
+use portcullis::yaml::{self, Code, Severity};
 
 const TODAY: Date = date(2026, 9, 1);
 
@@ -29,7 +30,7 @@ fn diagnostics_are_as_written() {
             policy,
             diagnostics,
         } = policy::load("policy.yaml", &text, TODAY);
-        let rendered = policy::render(&diagnostics, &text, false);
+        let rendered = yaml::render(&diagnostics, &text, false);
         let refused = diagnostics.iter().any(|d| d.severity == Severity::Error);
         assert_eq!(policy.is_none(), refused, "{}", path.display());
 
@@ -82,7 +83,7 @@ fn three_mistakes_give_three_carets() {
     let text =
         std::fs::read_to_string(folder().join("three-mistakes-give-three-carets.yaml")).unwrap();
     let diagnostics = policy::load("policy.yaml", &text, TODAY).diagnostics;
-    let rendered = policy::render(&diagnostics, &text, false);
+    let rendered = yaml::render(&diagnostics, &text, false);
     assert_eq!(diagnostics.len(), 3);
     assert_eq!(
         rendered.lines().filter(|line| line.contains('^')).count(),
@@ -112,12 +113,12 @@ fn diagnostics_are_json_too() {
 fn colored_rendering_says_the_same() {
     let text = "version: 2\n";
     let diagnostics = policy::load("policy.yaml", text, TODAY).diagnostics;
-    let colored = policy::render(&diagnostics, text, true);
+    let colored = yaml::render(&diagnostics, text, true);
     assert!(colored.contains("\u{1b}["));
     assert!(colored.contains("unsupported-version"));
     // An excerpt of another text is odd, and no panic.
-    policy::render(&diagnostics, "", false);
-    policy::render(&diagnostics, "é", false);
+    yaml::render(&diagnostics, "", false);
+    yaml::render(&diagnostics, "é", false);
 }
 
 #[test]
@@ -334,7 +335,7 @@ fn load(text: &str) -> Policy {
         policy,
         diagnostics,
     } = policy::load("policy.yaml", text, TODAY);
-    policy.unwrap_or_else(|| panic!("{}", policy::render(&diagnostics, text, false)))
+    policy.unwrap_or_else(|| panic!("{}", yaml::render(&diagnostics, text, false)))
 }
 
 #[track_caller]

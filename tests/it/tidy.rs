@@ -11,7 +11,7 @@ use portcullis::store::{ACTIVITY, ENDED, JOBS, LEASES, NOTICES, RECORDS, RELEASE
 use crate::template::{Statement, statements, template};
 
 /// What is pure: no IO, no clock, no environment.
-const CORE: [&str; 22] = [
+const CORE: [&str; 23] = [
     "src/backtest",
     "src/classification",
     "src/decision",
@@ -34,6 +34,7 @@ const CORE: [&str; 22] = [
     "src/sweep.rs",
     "src/suppression.rs",
     "src/verdict.rs",
+    "src/yaml",
 ];
 
 const IMPURE: [&str; 19] = [

@@ -8,12 +8,11 @@ use std::sync::LazyLock;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value as Json, json};
 
-use super::fields::{entries, list, wrong_type};
-use super::scalars::text;
 use crate::measures::Measure;
-use crate::policy::diagnostic::{Code, Report};
-use crate::policy::tree::{Node, Place, Value, nearest};
 use crate::policy::{Asked, Withhold};
+use crate::yaml::{
+    Code, Node, Place, Report, Value, entries, list, nearest, text, word, wrong_type,
+};
 
 /// A measure as its schema describes it.
 #[derive(Debug)]
@@ -293,7 +292,7 @@ fn check_value(report: &mut Report<'_>, key: &str, schema: &Json, node: &Node) {
     let schema = CATALOGUE.resolve(schema);
     let words = CATALOGUE.words(schema);
     if !words.is_empty() {
-        super::scalars::word(report, node, key, &words, |written| {
+        word(report, node, key, &words, |written| {
             words.contains(&written).then_some(())
         });
         return;
