@@ -16,7 +16,9 @@ mod selection;
 
 pub use compare::{Change, Difference, Line, Part, Side, Written, compare};
 pub use conditions::{Conditions, Fact, Glob, Match, Subject};
+pub(crate) use file::measures::measure_name;
 pub use finding_types::S3_FINDING_TYPES;
+pub(crate) use schema::MeasureName;
 pub use schema::schema;
 pub use selection::{Held, Selected, Skipped};
 

@@ -90,7 +90,7 @@ words! {
         BadNumber = "bad-number",
         /// A duration that cannot be read.
         BadDuration = "bad-duration",
-        /// A date that cannot be read.
+        /// A date or a time that cannot be read.
         BadDate = "bad-date",
         /// An id that is not kebab-case.
         BadId = "bad-id",
@@ -132,6 +132,14 @@ words! {
         UnknownFindingType = "unknown-finding-type",
         /// A rule's mode that the policy's mode overrules.
         ModeHasNoEffect = "mode-has-no-effect",
+        /// A file that a test names and that cannot be read.
+        UnreadableFile = "unreadable-file",
+        /// Something that is not one finding about a bucket or an account.
+        BadFinding = "bad-finding",
+        /// A target that the finding does not name.
+        UnknownTarget = "unknown-target",
+        /// Facts that a record could not hold.
+        BadFacts = "bad-facts",
     }
 }
 

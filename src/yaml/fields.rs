@@ -166,21 +166,17 @@ pub(crate) fn each<T>(
     items.iter().filter_map(|item| read(report, item)).collect()
 }
 
-/// Reports a name that another entry of the same list has, and remembers one that is new.
+/// Reports a name that another entry of the same list has, and remembers one that is new. `twice` says it of a name.
 pub(crate) fn once(
     report: &mut Report<'_>,
-    what: &str,
     named: &Placed<String>,
     earlier: &mut Vec<Placed<String>>,
+    twice: impl Fn(&str) -> String,
 ) {
     match earlier.iter().find(|other| other.value == named.value) {
         Some(other) => {
             report
-                .add(
-                    Code::DuplicateId,
-                    named.at,
-                    format!("{what} \"{}\"", named.value),
-                )
+                .add(Code::DuplicateId, named.at, twice(&named.value))
                 .related(other.at, "it is first used here");
         }
         None => earlier.push(named.clone()),

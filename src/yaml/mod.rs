@@ -13,5 +13,7 @@ pub(crate) use diagnostic::Report;
 pub use diagnostic::{Code, Diagnostic, Related, Severity, render};
 pub(crate) use fields::{Fields, all, each, entries, fields, list, once, version, wrong_type};
 pub(crate) use scalars::{boolean, date, filled, id, text, word};
+#[cfg(test)]
+pub(crate) use schema::same_keys;
 pub(crate) use schema::{OneOrMany, schema};
 pub(crate) use tree::{Node, Place, Placed, Value, nearest, parse};

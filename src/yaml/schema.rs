@@ -62,3 +62,23 @@ fn forbid_null(schema: &mut Json) {
         _ => {}
     }
 }
+
+/// Asserts that a schema has these keys at a place, and refuses others.
+#[cfg(test)]
+#[track_caller]
+pub(crate) fn same_keys(schema: &Json, pointer: &str, keys: &[&str]) {
+    let properties = schema
+        .pointer(&format!("{pointer}/properties"))
+        .and_then(Json::as_object);
+    let mut accepted: Vec<&str> = properties
+        .into_iter()
+        .flatten()
+        .map(|(key, _)| key.as_str())
+        .collect();
+    let mut known = keys.to_vec();
+    accepted.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(accepted, known, "at {pointer:?}");
+    let open = schema.pointer(&format!("{pointer}/additionalProperties"));
+    assert_eq!(open, Some(&Json::Bool(false)), "at {pointer:?}");
+}

@@ -23,6 +23,7 @@ mod observability;
 mod page;
 mod permissions;
 mod policy;
+mod policy_tests;
 mod proof;
 mod properties;
 mod push;

@@ -343,6 +343,8 @@ fn unique_id(
         value: id(report, node)?,
         at: node.at,
     };
-    once(report, &format!("another {what} has the id"), &id, ids);
+    once(report, &id, ids, |id| {
+        format!("another {what} has the id \"{id}\"")
+    });
     Some(id)
 }
