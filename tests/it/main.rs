@@ -9,6 +9,7 @@ mod browser;
 mod cli;
 mod decide;
 mod directory_buckets;
+mod documentation;
 mod engine;
 mod evaluator;
 mod faults;
