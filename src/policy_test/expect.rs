@@ -165,11 +165,7 @@ fn aspect_of(report: &mut Report<'_>, fields: &Fields<'_>, aspect: Aspect) -> Op
         Aspect::Withheld => withheld(report, node)?,
         Aspect::Exceptions => each(report, node, key, id),
         Aspect::FollowUp => each(report, node, key, word!(FollowUp)),
-        // A finding can have two actors of a kind.
-        Aspect::Actor => list(node)
-            .iter()
-            .filter_map(|node| word!(ActorKind)(report, node))
-            .collect(),
+        Aspect::Actor => each(report, node, key, word!(ActorKind)),
         Aspect::Authorization => vec![word!(Authorization)(report, node)?],
         Aspect::AccessPath => vec![word!(AccessPath)(report, node)?],
         Aspect::Exposure => vec![word!(Exposure)(report, node)?],
@@ -227,7 +223,9 @@ fn withheld(report: &mut Report<'_>, node: &Node) -> Option<Vec<String>> {
     Some(read)
 }
 
+/// In order, and each once: a finding can have two actors of a kind.
 fn sorted(mut items: Vec<String>) -> Vec<String> {
     items.sort();
+    items.dedup();
     items
 }

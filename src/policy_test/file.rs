@@ -93,10 +93,10 @@ fn test(
         "finding",
         "give the path of an event, or the finding itself: `finding: events/exfiltration.json`",
     );
-    let finding = given.and_then(|node| finding(report, node, files));
+    let found = given.and_then(|node| finding(report, node, files));
     let target = given
-        .zip(finding.as_ref())
-        .and_then(|(at, finding)| target(report, fields.get("target"), at, finding));
+        .zip(found.as_ref())
+        .and_then(|(at, found)| target(report, fields.get("target"), at, found));
     let facts = fields
         .get("facts")
         .map_or_else(|| Some(Facts::default()), |node| facts(report, node, files));
@@ -114,7 +114,7 @@ fn test(
         name: name.value,
         file: report.name.to_owned(),
         line: name.at.line,
-        finding: finding?,
+        finding: found?.finding,
         target: target?,
         facts: facts?,
         now,

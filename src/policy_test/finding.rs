@@ -1,15 +1,21 @@
 //! The finding that a test is about, and the one of its targets.
 
+use serde::Deserialize;
+
 use super::ReadFile;
 use crate::finding::{Event, Finding, Target, read};
 use crate::yaml::{Code, Node, Report, Value, filled, nearest, wrong_type};
 
-/// Reads a finding: the path of an event, or the finding itself.
-pub(super) fn finding(
-    report: &mut Report<'_>,
-    node: &Node,
-    files: &ReadFile<'_>,
-) -> Option<Finding> {
+/// A finding as a record has it, with the target that the record is of.
+#[derive(Debug, Deserialize)]
+pub(super) struct Found {
+    pub(super) finding: Finding,
+    /// None where the finding is no record's.
+    pub(super) target: Option<Target>,
+}
+
+/// Reads a finding: the path of an event or of a record, or the finding itself.
+pub(super) fn finding(report: &mut Report<'_>, node: &Node, files: &ReadFile<'_>) -> Option<Found> {
     let (bytes, from) = match &node.value {
         Value::Text(_) => {
             let path = filled(report, node, "the path of an event")?;
@@ -21,6 +27,9 @@ pub(super) fn finding(
             return None;
         }
     };
+    if let Some(found) = of_record(&bytes) {
+        return Some(found);
+    }
     let mut findings = Vec::new();
     let mut wrong = Vec::new();
     for event in read(&bytes) {
@@ -47,16 +56,32 @@ pub(super) fn finding(
             .add(Code::BadFinding, node.pointer(), message)
             .help("give one finding, as `portcullis explain` takes it: an event of EventBridge, or what the AWS CLI prints");
     }
-    findings.pop().filter(|_| sound)
+    let finding = findings.pop().filter(|_| sound)?;
+    Some(Found {
+        finding,
+        target: None,
+    })
 }
 
-/// Picks the target that a test is about. A finding of several has it named.
+/// The finding of a record, as it is stored or as `show` prints it; none where it is something else.
+fn of_record(bytes: &[u8]) -> Option<Found> {
+    #[derive(Deserialize)]
+    struct Shown {
+        record: Found,
+    }
+    let shown = serde_json::from_slice(bytes).map(|Shown { record }| record);
+    let found: Option<Found> = shown.or_else(|_| serde_json::from_slice(bytes)).ok();
+    found.filter(|found| found.target.is_some())
+}
+
+/// Picks the target that a test is about: that of the record, or the finding's only one, unless it is named.
 pub(super) fn target(
     report: &mut Report<'_>,
     node: Option<&Node>,
     at: &Node,
-    finding: &Finding,
+    found: &Found,
 ) -> Option<Target> {
+    let Found { finding, target } = found;
     let name = |target: &Target| match target {
         Target::Bucket(bucket) => bucket.name.clone(),
         Target::Account(account) => account.clone(),
@@ -64,7 +89,7 @@ pub(super) fn target(
     let names: Vec<String> = finding.targets.iter().map(name).collect();
     let known = || names.join(", ");
     let Some(node) = node else {
-        if let [target] = &finding.targets[..] {
+        if let ([target], _) | (_, Some(target)) = (&finding.targets[..], target) {
             return Some(target.clone());
         }
         report

@@ -39,9 +39,9 @@ struct Test {
     /// What the policy shall do, in a few words; no other test of the file has the name.
     #[schemars(length(min = 1))]
     name: String,
-    /// The path of an event as `explain` takes it, seen from the folder of the test file, or the finding itself.
+    /// The path of an event as `explain` takes it or of a record, seen from the folder of the test file, or the finding itself.
     finding: PathOrMapping,
-    /// The bucket that the test is about, or the account's id. A finding with several targets needs it.
+    /// The bucket that the test is about, or the account's id. A finding with several targets needs it, a record does not.
     target: Option<String>,
     /// What is known of the target: the path of a record or of what it holds under `before`, or these themselves. Without it
     /// nothing but the finding is known.
