@@ -13,7 +13,7 @@ use crate::policy::Policy;
 use crate::record::PolicyRef;
 use crate::report::Explanation;
 use crate::verdict::{Case, Facts};
-use crate::yaml::Diagnostic;
+use crate::yaml::{Diagnostic, nearest};
 
 /// What became of all tests.
 #[derive(Debug, Clone, Serialize)]
@@ -186,7 +186,8 @@ fn note(mismatch: &Mismatch, policy: &Policy, now: Timestamp) -> Option<String> 
         Aspect::Rule => {
             let index = |id: &str| policy.rules.iter().position(|rule| rule.id == id);
             let Some(expected) = index(id) else {
-                return Some(format!("the policy has no rule \"{id}\""));
+                let ids = policy.rules.iter().map(|rule| rule.id.as_str());
+                return Some(no_such("rule", id, ids));
             };
             let place = policy.place(policy.rules[expected].line);
             let held = mismatch.found.first().and_then(|found| index(found));
@@ -197,7 +198,8 @@ fn note(mismatch: &Mismatch, policy: &Policy, now: Timestamp) -> Option<String> 
         }
         Aspect::Exceptions => {
             let Some(exception) = policy.exceptions.iter().find(|one| one.id == *id) else {
-                return Some(format!("the policy has no exception \"{id}\""));
+                let ids = policy.exceptions.iter().map(|one| one.id.as_str());
+                return Some(no_such("exception", id, ids));
             };
             let place = policy.place(exception.line);
             Some(
@@ -212,4 +214,12 @@ fn note(mismatch: &Mismatch, policy: &Policy, now: Timestamp) -> Option<String> 
         }
         _ => None,
     }
+}
+
+fn no_such<'p>(what: &str, id: &str, ids: impl Iterator<Item = &'p str>) -> String {
+    let help = nearest(id, ids).map(|meant| format!("; did you mean \"{meant}\"?"));
+    format!(
+        "the policy has no {what} \"{id}\"{}",
+        help.unwrap_or_default()
+    )
 }

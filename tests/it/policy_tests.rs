@@ -123,7 +123,7 @@ fn tests_that_pass_say_which_parts_of_the_policy_they_reach() {
 /// A day later the exception has expired: what the test says of it is shown against what is so, with lines and reasons.
 #[test]
 fn a_test_that_fails_shows_what_differs_and_why() {
-    let wrong = "{ rule: malware, measures: [deny-actor], exceptions: [unknown], authorization: unauthorized }";
+    let wrong = "{ rule: malware, measures: [deny-actor], exceptions: [public-catalogue], authorization: unauthorized }";
     let files = [
         ("a-day-later.yaml", &*catalog("2027-01-01", SPARED)),
         ("quite-wrong.yml", &*catalog("2026-12-31", wrong)),
