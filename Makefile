@@ -59,10 +59,12 @@ lint: $(TOOLS)/deploy.installed $(TOOLS)/checkov.installed ## Check the format, 
 	$(TOOLS)/checkov/bin/checkov --file template.yaml stacksets/*.yaml --framework cloudformation --compact --quiet --skip-download
 
 .PHONY: schema
-schema: ## Write the JSON Schema of the policy file to docs/
+schema: ## Write the JSON Schemas of the policy file and of its tests to docs/
 	mkdir -p docs
 	cargo run --quiet --locked --bin portcullis -- schema > docs/policy.schema.json.new
 	mv docs/policy.schema.json.new docs/policy.schema.json
+	cargo run --quiet --locked --bin portcullis -- schema --tests > docs/policy-test.schema.json.new
+	mv docs/policy-test.schema.json.new docs/policy-test.schema.json
 
 .PHONY: build
 build: .aws-sam/build/template.yaml ## Build the function's package, as `sam deploy` wants it

@@ -11,8 +11,9 @@ use tokio::sync::Mutex;
 
 use crate::aws::{self, Aws, AwsOptions};
 use crate::classification::Own;
-use crate::policy::{self, Diagnostic, Mode, Policy, Severity};
+use crate::policy::{self, Mode, Policy};
 use crate::store::{Fetched, POLICY_KEY, Store, StoreError, StoreLocation};
+use crate::yaml::{Diagnostic, Severity};
 
 /// What a deployment is told.
 #[derive(Debug, Clone)]

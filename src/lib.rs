@@ -19,7 +19,9 @@
 //! | [`classification`] | what a finding means: actor, authorization, way in, exposure, each with its reasons; the word lists that files and screen share |
 //! | [`enrichment`] | what Macie and GuardDuty say of a bucket and a finding, as they said it |
 //! | [`suppression`] | the GuardDuty filter that hides what is authorized, as narrow as the finding |
+//! | [`yaml`] | files that people write, read so that every mistake has its place |
 //! | [`policy`] | the team's policy file: its types, its diagnostics, which rule and which exceptions hold |
+//! | [`policy_test`] | a team's own tests of its policy, and which parts of it they reach |
 //! | [`settings`] | the S3 documents that are read and written, and when two of them mean the same |
 //! | [`measures`] | what a rule can ask for; each amends a desired copy of the settings |
 //! | [`statements`] | the shape of every Deny that we write, and how a later finding merges into it |
@@ -50,7 +52,7 @@
 //!
 //! # Invariants
 //!
-//! - **The core is pure.** `finding`, `enrichment`, `classification`, `policy`, `settings`, `measures`, `statements`, `decision`,
+//! - **The core is pure.** `finding`, `enrichment`, `classification`, `yaml`, `policy`, `policy_test`, `settings`, `measures`, `statements`, `decision`,
 //!   `plan`, `drift`, `sweep`, `verdict`, `replay`, `backtest`, `rollback`, `suppression`, `report`, `page`, `notice` and `metrics` do no IO, read no
 //!   clock and no environment, and know nothing of AWS's SDK. `now` is an argument. A test reads their source for it.
 //! - **No write before its evidence.** [`engine`] is the only caller of [`aws::write`], and has stored the record by then.
@@ -96,6 +98,7 @@ pub mod notice;
 pub mod page;
 pub mod plan;
 pub mod policy;
+pub mod policy_test;
 pub mod record;
 pub mod replay;
 pub mod report;
@@ -106,3 +109,4 @@ pub mod store;
 pub mod suppression;
 pub mod sweep;
 pub mod verdict;
+pub mod yaml;

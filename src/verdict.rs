@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::classification::{Own, words};
 use crate::decision::{Decision, Situation, Weighed, Withheld, weigh};
@@ -23,6 +24,26 @@ pub struct Facts {
     pub settings: Settings,
     /// What other services said.
     pub enrichment: Enrichment,
+}
+
+impl Facts {
+    /// Reads facts: a record, as it is stored or as `show` prints it, or the settings alone as it holds them under `before`.
+    pub fn from_json(mut value: Value) -> Result<Self, serde_json::Error> {
+        if let Some(record) = value.get_mut("record").map(Value::take) {
+            value = record;
+        }
+        let Some(before) = value.get_mut("before").map(Value::take) else {
+            return Ok(Self {
+                settings: serde_json::from_value(value)?,
+                enrichment: Enrichment::default(),
+            });
+        };
+        let enrichment = value.get_mut("enrichment").map(Value::take);
+        Ok(Self {
+            settings: serde_json::from_value(before)?,
+            enrichment: enrichment.map_or(Ok(Enrichment::default()), serde_json::from_value)?,
+        })
+    }
 }
 
 /// A finding and one of its targets, with all that a decision about it rests on but for the policy.

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use wildmatch::WildMatch;
 
-use super::schema::OneOrMany;
 use crate::classification::{
     AccessPath, ActorKind, ApiOutcome, Authorization, BucketUse, Credentials, Exposure, Network,
     Sensitivity, Uses, words,
 };
+use crate::yaml::OneOrMany;
 
 /// What must hold. All keys that are given are required; the values of a list are alternatives.
 #[derive(Debug, Clone, Default, PartialEq, JsonSchema)]

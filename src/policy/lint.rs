@@ -3,12 +3,10 @@
 use jiff::civil::Date;
 
 use super::conditions::{Conditions, Glob};
-use super::diagnostic::{Code, Report};
-use super::file::Placed;
 use super::finding_types::finding_types;
-use super::tree::{Place, nearest};
 use super::{Asked, Mode, Rule};
 use crate::measures::Disposition;
+use crate::yaml::{Code, Place, Placed, Report, nearest};
 
 /// The least severity that GuardDuty calls medium.
 const MEDIUM: f64 = 4.0;

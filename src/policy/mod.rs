@@ -8,18 +8,17 @@
 
 mod compare;
 mod conditions;
-mod diagnostic;
 mod file;
 mod finding_types;
 mod lint;
 mod schema;
 mod selection;
-mod tree;
 
 pub use compare::{Change, Difference, Line, Part, Side, Written, compare};
 pub use conditions::{Conditions, Fact, Glob, Match, Subject};
-pub use diagnostic::{Code, Diagnostic, Related, Severity, render};
+pub(crate) use file::measures::measure_name;
 pub use finding_types::S3_FINDING_TYPES;
+pub(crate) use schema::MeasureName;
 pub use schema::schema;
 pub use selection::{Held, Selected, Skipped};
 
@@ -32,14 +31,19 @@ use sha2::{Digest as _, Sha256};
 
 use crate::classification::words;
 use crate::measures::Measure;
+use crate::yaml::{self, Diagnostic, Report, Severity};
 
 /// The built-in policy as `init` writes it: commented, so that it is also the reference.
 pub const BUILT_IN: &str = include_str!("default.yaml");
 
+/// How many levels a policy file may have. It has seven.
+const DEEPEST: usize = 16;
+
 /// Reads a policy file. `name` is what diagnostics and records call it; `today` decides which exceptions have expired.
 pub fn load(name: &str, text: &str, today: Date) -> Loaded {
-    let mut report = diagnostic::Report::new(name, text);
-    let policy = tree::parse(&mut report).and_then(|root| file::policy(&mut report, &root, today));
+    let mut report = Report::new(name, text);
+    let policy =
+        yaml::parse(&mut report, DEEPEST).and_then(|root| file::policy(&mut report, &root, today));
     let diagnostics = report.finish();
     let sound = diagnostics.iter().all(|d| d.severity != Severity::Error);
     Loaded {
@@ -210,7 +214,7 @@ pub struct Rule {
     #[schemars(default)]
     pub hold: bool,
     /// What is done besides, that changes no setting and cannot be undone.
-    #[schemars(with = "Option<schema::OneOrMany<FollowUp>>")]
+    #[schemars(with = "Option<yaml::OneOrMany<FollowUp>>")]
     pub follow_up: Vec<FollowUp>,
     /// When a notice is sent.
     #[schemars(default)]

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::rows::{self, Row, Text, Tone};
 use super::{LINE, Style, Symbol, count, difference, header, padded, shown, widest};
+use crate::classification::Classification;
 use crate::decision::{AskedFollowUp, Decision, Withheld};
 use crate::measures::{Disposition, Measure, Tactic};
 use crate::plan::Change;
@@ -49,25 +50,10 @@ pub fn plan(planned: &Planned, style: Style) -> String {
         decision,
         ..
     } = &planned.record;
-    let actors: Vec<_> = classification
-        .actors
-        .iter()
-        .map(|actor| shown(&actor.label(), LINE))
-        .collect();
-    let actors = if actors.is_empty() {
-        "nobody named".to_owned()
-    } else {
-        actors.join(", ")
-    };
-    let rule = header::rule(decision).dressed(style);
-    let because = format!(
-        "rule {rule}: {actors}; {}, access path {}, exposure {}",
-        classification.authorization.is, classification.access_path.is, classification.exposure.is
-    );
     let rows = [
         header::finding(finding),
         header::target(finding, target),
-        Row::one("Because", because),
+        because(decision, classification, style),
         header::mode(decision),
     ];
     let mut text = rows::write(&rows, style);
@@ -89,6 +75,26 @@ pub fn plan(planned: &Planned, style: Style) -> String {
         text += &format!("Next: {}\n", style.strong(&shown(next, 3 * LINE)));
     }
     text
+}
+
+/// The rule, and what of the finding it rests on.
+pub(super) fn because(decision: &Decision, classification: &Classification, style: Style) -> Row {
+    let actors: Vec<_> = classification
+        .actors
+        .iter()
+        .map(|actor| shown(&actor.label(), LINE))
+        .collect();
+    let actors = if actors.is_empty() {
+        "nobody named".to_owned()
+    } else {
+        actors.join(", ")
+    };
+    let rule = header::rule(decision).dressed(style);
+    let because = format!(
+        "rule {rule}: {actors}; {}, access path {}, exposure {}",
+        classification.authorization.is, classification.access_path.is, classification.exposure.is
+    );
+    Row::one("Because", because)
 }
 
 /// A change as it is shown: the measures that want it, and what becomes of the document.

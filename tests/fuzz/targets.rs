@@ -16,6 +16,7 @@ use portcullis::rollback::inverse;
 use portcullis::settings::{Document, PolicyDocument, Setting, SettingKind, Settings, XmlDocument};
 use portcullis::store::{lease_key, record_key};
 use portcullis::suppression::{Sessions, suppression};
+use portcullis::yaml;
 
 /// What takes untrusted text.
 pub(crate) type Fuzzed = fn(&[u8]);
@@ -142,7 +143,7 @@ fn policy_file(data: &[u8]) {
         return;
     };
     let loaded = policy::load("policy.yaml", text, date(2026, 3, 1));
-    let said = policy::render(&loaded.diagnostics, text, false);
+    let said = yaml::render(&loaded.diagnostics, text, false);
     assert!(
         loaded.policy.is_some() || !said.is_empty(),
         "refused without a word"

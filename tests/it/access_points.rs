@@ -18,6 +18,7 @@ use portcullis::settings::{
 };
 use portcullis::statements::{By, Deny, Hits};
 use portcullis::store::{Folder, Store};
+use portcullis::yaml;
 
 use crate::proof::{Caller, callers, status};
 use crate::stand_in::{
@@ -493,7 +494,7 @@ fn policy_of(break_glass: &str) -> Policy {
     let loaded = policy::load("policy.yaml", &text, jiff::civil::date(2026, 3, 1));
     loaded
         .policy
-        .unwrap_or_else(|| panic!("{}", policy::render(&loaded.diagnostics, &text, false)))
+        .unwrap_or_else(|| panic!("{}", yaml::render(&loaded.diagnostics, &text, false)))
 }
 
 fn finding(bucket: &str, actor: &Caller) -> Finding {

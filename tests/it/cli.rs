@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 
 use crate::stand_in;
 
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 17] = [
     "init",
     "validate",
+    "test",
     "push",
     "explain",
     "backtest",
@@ -72,15 +73,24 @@ fn what_the_command_line_does_not_know_is_a_usage_error() {
 }
 
 #[test]
-fn init_writes_a_valid_policy_and_its_schema_once() {
+fn init_writes_a_valid_policy_its_tests_and_their_schemas_once() {
     let folder = Folder::new();
     let output = ends(folder.run(&["init"]), 0);
     assert!(stdout(&output).contains("policy.yaml"));
-    assert!(stderr(&output).contains("portcullis validate policy.yaml"));
+    let next = stderr(&output);
+    assert!(next.contains("portcullis validate policy.yaml"), "{next}");
+    assert!(
+        next.contains("portcullis test tests --policy policy.yaml"),
+        "{next}"
+    );
     let valid = ends(folder.run(&["validate", "policy.yaml"]), 0);
     assert!(stdout(&valid).contains("policy.yaml is valid"));
     let schema: Value = serde_json::from_str(&folder.read("policy.schema.json")).unwrap();
     assert_eq!(schema["title"], "Portcullis policy");
+    let schema: Value = serde_json::from_str(&folder.read("policy-test.schema.json")).unwrap();
+    assert_eq!(schema["title"], "Portcullis policy tests");
+    let tested = ends(folder.run(&["test", "tests", "--policy", "policy.yaml"]), 0);
+    assert!(stdout(&tested).contains("5 passed"), "{tested:?}");
 
     folder.write("policy.yaml", "mine");
     let again = ends(folder.run(&["init"]), 1);
@@ -89,13 +99,49 @@ fn init_writes_a_valid_policy_and_its_schema_once() {
 }
 
 #[test]
-fn init_leaves_nothing_behind_when_the_schema_is_somebody_elses() {
+fn init_leaves_nothing_behind_where_something_else_is() {
+    for (there, text) in [
+        ("policy.schema.json", "{}"),
+        ("policy-test.schema.json", "{}"),
+        ("tests/website.yaml", "mine"),
+        ("policy.yaml", "mine"),
+        // A file where the folder of the tests goes: all before it was written by then.
+        ("tests", "mine"),
+    ] {
+        let folder = Folder::new();
+        folder.write(there, text);
+        let before = tree(&folder.path(""));
+        let output = ends(folder.run(&["init"]), 1);
+        assert!(stderr(&output).contains(there), "{output:?}");
+        assert_eq!(tree(&folder.path("")), before, "{there}");
+        assert_eq!(folder.read(there), text);
+    }
+}
+
+/// What was written before a file that cannot be is taken back.
+#[test]
+fn init_takes_back_what_it_wrote_where_it_cannot_go_on() {
     let folder = Folder::new();
-    folder.write("policy.schema.json", "{}");
+    // It is not there to be read, and still in the way of what is written.
+    let nowhere = folder.path("policy-test.schema.json");
+    std::os::unix::fs::symlink("nowhere", &nowhere).unwrap();
     let output = ends(folder.run(&["init"]), 1);
-    assert!(stderr(&output).contains("policy.schema.json exists"));
-    assert!(!folder.path("policy.yaml").exists());
-    assert_eq!(folder.read("policy.schema.json"), "{}");
+    assert!(stderr(&output).contains("policy-test.schema.json exists and is not overwritten"));
+    assert_eq!(tree(&folder.path("")), [nowhere]);
+}
+
+/// Every file and folder below a folder.
+fn tree(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(tree(&path));
+        }
+        found.push(path);
+    }
+    found.sort();
+    found
 }
 
 const THREE_MISTAKES: &str = "\
@@ -185,19 +231,12 @@ fn explain_with_facts_shows_what_would_change() {
         "{text}"
     );
 
-    // The same settings inside of a record, as `before`.
-    folder.write(
-        "record.json",
-        &json!({ "before": public_bucket() }).to_string(),
-    );
-    let args = args.map(|arg| {
-        if arg == "facts.json" {
-            "record.json"
-        } else {
-            arg
-        }
-    });
-    assert_eq!(stdout(&ends(folder.run(&args), 0)), text);
+    // The same settings inside of a record, as `before`, and of what `show` prints.
+    let record = json!({ "before": public_bucket() });
+    for facts in [record.clone(), json!({ "version": 1, "record": record })] {
+        folder.write("facts.json", &facts.to_string());
+        assert_eq!(stdout(&ends(folder.run(&args), 0)), text);
+    }
 }
 
 /// With all that can be read and asked, the write-up ends with what nobody can tell from here; and JSON carries the same.
@@ -454,8 +493,10 @@ fn measures_are_listed_in_both_outputs() {
 
 #[test]
 fn the_schema_is_draft_07() {
-    let schema = json_of(&ends(run(&["schema"]), 0));
-    assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
+    for args in [&["schema"][..], &["schema", "--tests"]] {
+        let schema = json_of(&ends(run(args), 0));
+        assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
+    }
 }
 
 #[test]

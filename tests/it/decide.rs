@@ -11,6 +11,7 @@ use portcullis::finding::{Event, Finding, Target, read};
 use portcullis::policy::{self, Mode, Policy};
 use portcullis::settings::{Document, PolicyDocument, Setting, SettingKind, Settings};
 use portcullis::statements::Deny;
+use portcullis::yaml;
 use serde_json::{Value, json};
 
 /// Every folder of `tests/cases/decide` is decided, and the outcome compared with its `expected.json`. `BLESS=1` writes
@@ -190,7 +191,7 @@ impl Case {
         let text = std::fs::read_to_string(folder.join("policy.yaml")).unwrap();
         let today = jiff::civil::date(2026, 10, 5);
         let loaded = policy::load("policy.yaml", &text, today);
-        let diagnostics = policy::render(&loaded.diagnostics, &text, false);
+        let diagnostics = yaml::render(&loaded.diagnostics, &text, false);
         let policy = loaded
             .policy
             .unwrap_or_else(|| panic!("{name}: {diagnostics}"));

@@ -15,6 +15,7 @@ use portcullis::policy::{self, FollowUp, Mode};
 use portcullis::record::{FollowUpStatus, Outcome};
 use portcullis::settings::Settings;
 use portcullis::sweep::JobState;
+use portcullis::yaml;
 use serde_json::{Value, json};
 
 use crate::services::{Scenario, denied};
@@ -594,7 +595,7 @@ impl Told {
         let loaded = policy::load("policy.yaml", &text, jiff::civil::date(2026, 3, 1));
         world.policy = loaded
             .policy
-            .unwrap_or_else(|| panic!("{}", policy::render(&loaded.diagnostics, &text, false)));
+            .unwrap_or_else(|| panic!("{}", yaml::render(&loaded.diagnostics, &text, false)));
         let finding = world.stolen(ACTOR, ADDRESS);
         let scenario = Scenario::of(account(detail(&finding, &world.bucket), &world.bucket));
         world.aws = scenario.aws_beside(&world.proxy.url, options()).await;

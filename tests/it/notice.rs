@@ -19,6 +19,7 @@ use portcullis::record::{
 };
 use portcullis::rollback::inverse;
 use portcullis::settings::Settings;
+use portcullis::yaml;
 use serde_json::{Value, json};
 
 pub(crate) const POLICY: &str = r#"version: 1
@@ -687,7 +688,7 @@ fn json_as<T: serde::de::DeserializeOwned>(value: Value) -> T {
 
 pub(crate) fn load(text: &str) -> Policy {
     let loaded = policy::load("policy.yaml", text, jiff::civil::date(2026, 10, 5));
-    let diagnostics = policy::render(&loaded.diagnostics, text, false);
+    let diagnostics = yaml::render(&loaded.diagnostics, text, false);
     loaded.policy.unwrap_or_else(|| panic!("{diagnostics}"))
 }
 

@@ -13,8 +13,11 @@ use portcullis::classification::{
 };
 use portcullis::measures::Measure;
 use portcullis::policy::{
-    self, BUILT_IN, Code, FollowUp, Loaded, Mode, Notify, Policy, Severity, Subject, Withhold,
+    self, BUILT_IN, FollowUp, Loaded, Mode, Notify, Policy, Subject, Withhold,
 };
+use portcullis::yaml::{self, Code, Diagnostic, Severity};
+
+use crate::policy_tests;
 
 const TODAY: Date = date(2026, 9, 1);
 
@@ -22,17 +25,21 @@ const TODAY: Date = date(2026, 9, 1);
 /// writes the text anew.
 #[test]
 fn diagnostics_are_as_written() {
-    let mut differing = Vec::new();
-    for path in cases() {
-        let text = std::fs::read_to_string(&path).unwrap();
-        let Loaded {
-            policy,
-            diagnostics,
-        } = policy::load("policy.yaml", &text, TODAY);
-        let rendered = policy::render(&diagnostics, &text, false);
+    said_as_written("policy", |text| {
+        let loaded = policy::load("policy.yaml", text, TODAY);
+        let diagnostics = loaded.diagnostics;
         let refused = diagnostics.iter().any(|d| d.severity == Severity::Error);
-        assert_eq!(policy.is_none(), refused, "{}", path.display());
+        assert_eq!(loaded.policy.is_none(), refused, "{text}");
+        diagnostics
+    });
+}
 
+/// Compares what is said of each file of a folder of `tests/cases` with the text beside it.
+pub(crate) fn said_as_written(folder: &str, load: impl Fn(&str) -> Vec<Diagnostic>) {
+    let mut differing = Vec::new();
+    for path in cases(folder) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let rendered = yaml::render(&load(&text), &text, false);
         let golden = path.with_extension("txt");
         if std::env::var_os("BLESS").is_some() {
             std::fs::write(&golden, &rendered).unwrap();
@@ -45,16 +52,15 @@ fn diagnostics_are_as_written() {
 
 #[test]
 fn every_code_has_a_case() {
-    let shown: BTreeSet<Code> = cases()
-        .iter()
-        .flat_map(|path| {
-            policy::load(
-                "policy.yaml",
-                &std::fs::read_to_string(path).unwrap(),
-                TODAY,
-            )
-            .diagnostics
-        })
+    let read = |path: PathBuf| std::fs::read_to_string(path).unwrap();
+    let of_policies = cases("policy")
+        .into_iter()
+        .flat_map(|path| policy::load("policy.yaml", &read(path), TODAY).diagnostics);
+    let of_tests = cases("policy-tests")
+        .into_iter()
+        .flat_map(|path| policy_tests::load(&read(path)).diagnostics);
+    let shown: BTreeSet<Code> = of_policies
+        .chain(of_tests)
         .map(|diagnostic| diagnostic.code)
         .collect();
     // No measure has a parameter yet whose value its words and types do not decide.
@@ -80,9 +86,10 @@ fn every_word_of_a_code_is_unique_and_kebab_case() {
 #[test]
 fn three_mistakes_give_three_carets() {
     let text =
-        std::fs::read_to_string(folder().join("three-mistakes-give-three-carets.yaml")).unwrap();
+        std::fs::read_to_string(folder("policy").join("three-mistakes-give-three-carets.yaml"))
+            .unwrap();
     let diagnostics = policy::load("policy.yaml", &text, TODAY).diagnostics;
-    let rendered = policy::render(&diagnostics, &text, false);
+    let rendered = yaml::render(&diagnostics, &text, false);
     assert_eq!(diagnostics.len(), 3);
     assert_eq!(
         rendered.lines().filter(|line| line.contains('^')).count(),
@@ -112,12 +119,12 @@ fn diagnostics_are_json_too() {
 fn colored_rendering_says_the_same() {
     let text = "version: 2\n";
     let diagnostics = policy::load("policy.yaml", text, TODAY).diagnostics;
-    let colored = policy::render(&diagnostics, text, true);
+    let colored = yaml::render(&diagnostics, text, true);
     assert!(colored.contains("\u{1b}["));
     assert!(colored.contains("unsupported-version"));
     // An excerpt of another text is odd, and no panic.
-    policy::render(&diagnostics, "", false);
-    policy::render(&diagnostics, "é", false);
+    yaml::render(&diagnostics, "", false);
+    yaml::render(&diagnostics, "é", false);
 }
 
 #[test]
@@ -157,7 +164,8 @@ fn windows_line_ends_make_no_difference() {
 
 #[test]
 fn the_example_is_read_as_it_is_written() {
-    let text = std::fs::read_to_string(folder().join("the-example-of-the-design.yaml")).unwrap();
+    let text =
+        std::fs::read_to_string(folder("policy").join("the-example-of-the-design.yaml")).unwrap();
     let policy = load(&text);
     assert_eq!(policy.name, "policy.yaml");
     assert_eq!(policy.digest.len(), 64);
@@ -310,12 +318,14 @@ fn the_schema_is_draft_07_and_knows_measures_both_ways() {
     assert_eq!(names, catalogue.iter().map(Measure::name).collect());
 }
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/policy")
+pub(crate) fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/cases")
+        .join(name)
 }
 
-fn cases() -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder())
+fn cases(name: &str) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder(name))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| {
@@ -334,7 +344,7 @@ fn load(text: &str) -> Policy {
         policy,
         diagnostics,
     } = policy::load("policy.yaml", text, TODAY);
-    policy.unwrap_or_else(|| panic!("{}", policy::render(&diagnostics, text, false)))
+    policy.unwrap_or_else(|| panic!("{}", yaml::render(&diagnostics, text, false)))
 }
 
 #[track_caller]

@@ -22,6 +22,7 @@ use portcullis::finding::{Actor, Bucket, Event, Finding, Object, Target, UserTyp
 use portcullis::policy;
 use portcullis::record::Outcome;
 use portcullis::store::{Folder, Store};
+use portcullis::yaml;
 use serde::Deserialize;
 
 use crate::stand_in::{
@@ -353,7 +354,7 @@ impl Proof {
             let loaded = policy::load("policy.yaml", &text, jiff::civil::date(2026, 3, 1));
             let policy = loaded
                 .policy
-                .unwrap_or_else(|| panic!("{}", policy::render(&loaded.diagnostics, &text, false)));
+                .unwrap_or_else(|| panic!("{}", yaml::render(&loaded.diagnostics, &text, false)));
             let engine = engine_of(&aws, &store, &policy, &own);
             let report = engine.respond(&self.finding()).await.remove(0);
             assert_eq!(

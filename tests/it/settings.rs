@@ -22,6 +22,7 @@ use portcullis::settings::{
     Acl, Document, Grant, Setting, SettingKind, Settings, XmlDocument, escaped,
 };
 use portcullis::store::{Folder, Store};
+use portcullis::yaml;
 
 use crate::stand_in::{ACCOUNT, client, config, endpoint, seed_bucket, unique_name};
 use crate::world::engine_of;
@@ -976,7 +977,7 @@ fn policy_of(measures: &[&str]) -> Policy {
          rules:\n  - id: contain\n    measures:\n{measures}"
     );
     let loaded = policy::load("policy.yaml", &yaml, jiff::civil::date(2026, 3, 1));
-    let diagnostics = policy::render(&loaded.diagnostics, &yaml, false);
+    let diagnostics = yaml::render(&loaded.diagnostics, &yaml, false);
     loaded.policy.unwrap_or_else(|| panic!("{diagnostics}"))
 }
 

@@ -10,6 +10,7 @@ use portcullis::record::Outcome;
 use portcullis::settings::{Document, PolicyDocument, Setting, SettingKind, Settings};
 use portcullis::store::{LeaseRequest, Released, acquire, lease_key};
 use portcullis::sweep::{Sweep, SweptState};
+use portcullis::yaml;
 
 use crate::stand_in::{ACCOUNT, Verdict, delete_bucket, flags, policy_text};
 use crate::world::World;
@@ -377,7 +378,7 @@ async fn contained(name: &str, measures: &str, more: &str) -> World {
     let loaded = policy::load("policy.yaml", &text, jiff::civil::date(2026, 3, 1));
     world.policy = loaded
         .policy
-        .unwrap_or_else(|| panic!("{}", policy::render(&loaded.diagnostics, &text, false)));
+        .unwrap_or_else(|| panic!("{}", yaml::render(&loaded.diagnostics, &text, false)));
     let report = world.respond(&world.stolen(ACTOR, ADDRESS)).await;
     assert_eq!(report.summary.outcome, Outcome::Contained, "{report:?}");
     world

@@ -16,10 +16,11 @@ Exit codes:
   0  done, or nothing to do
   1  could not finish
   2  the command line is not understood, or needs --yes or --confirm
-  3  the policy, event, record or facts are not valid
+  3  the policy, event, record, facts or tests are not valid
   4  changes are pending (plan --detailed-exitcode)
   5  finished, but partly, or a guard withheld a measure
-Of several findings the worst counts: 1 before 3, 5, 4 and 0.";
+  6  a policy test failed
+Of several findings or tests the worst counts: 1 before 3, 6, 5, 4 and 0.";
 
 const ABOUT: &str = "Contains an S3 bucket when Amazon GuardDuty raises a finding: \
 narrowly, reversibly, on the record, and only as the policy file allows.";
@@ -76,10 +77,12 @@ pub(crate) enum Color {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Write the built-in policy, commented, and its JSON Schema
+    /// Write the built-in policy, commented, tests of it, and their JSON Schemas
     Init(Init),
     /// Check a policy file and show every mistake in its place
     Validate(Validate),
+    /// Run your own tests of a policy: findings, and what shall come of them
+    Test(Test),
     /// Put a policy file in force in the store, once you have seen what it changes
     Push(Push),
     /// Say what a finding means and what the policy says to it, without AWS
@@ -104,15 +107,15 @@ pub(crate) enum Verb {
     Drill(Drill),
     /// List what a rule can ask for
     Measures,
-    /// Print the JSON Schema of the policy file
-    Schema,
+    /// Print the JSON Schema of the policy file, or of its tests
+    Schema(Schema),
     /// Print a completion script
     Completions(Completions),
 }
 
 #[derive(Debug, Group)]
 pub(crate) struct Init {
-    /// Where to write it; the schema goes beside it. An existing file is never overwritten
+    /// Where to write the policy; schemas and tests go beside it. An existing file is never overwritten
     #[arg(default_value = "policy.yaml")]
     pub(crate) file: PathBuf,
 }
@@ -121,6 +124,17 @@ pub(crate) struct Init {
 pub(crate) struct Validate {
     /// The policy file, or - for standard input
     pub(crate) policy: PathBuf,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Test {
+    /// A folder of test files (*.yaml, *.yml), folders within it included, or one of these files
+    #[arg(value_name = "DIR")]
+    pub(crate) tests: PathBuf,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
 }
 
 #[derive(Debug, Group)]
@@ -285,6 +299,13 @@ pub(crate) struct Drill {
     pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Schema {
+    /// That of test files
+    #[arg(long)]
+    pub(crate) tests: bool,
 }
 
 #[derive(Debug, Group)]

@@ -12,7 +12,9 @@ pub(crate) enum Exit {
     Pending,
     /// Finished, but a change failed or was not verified, or a guard withheld a measure.
     Partly,
-    /// The policy, event, record or facts are not valid.
+    /// A test of the policy failed.
+    TestFailed,
+    /// The policy, event, record, facts or tests are not valid.
     Invalid,
     /// The command line is not one that can be carried out.
     Usage,
@@ -37,6 +39,7 @@ impl Termination for Exit {
             Self::Invalid => 3,
             Self::Pending => 4,
             Self::Partly => 5,
+            Self::TestFailed => 6,
         })
     }
 }

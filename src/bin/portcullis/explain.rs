@@ -5,7 +5,6 @@ use std::path::Path;
 use jiff::Timestamp;
 use portcullis::classification::Own;
 use portcullis::decision::Decision;
-use portcullis::enrichment::Enrichment;
 use portcullis::finding::{Finding, Target};
 use portcullis::guard::Guard;
 use portcullis::policy::Policy;
@@ -101,27 +100,14 @@ fn weight(explanation: &Explanation) -> Exit {
     }
 }
 
-/// A record, or the settings alone as it holds them under `before`.
+/// A record, as it is stored or as `show` prints it, or the settings alone as it holds them under `before`.
 fn facts(path: &Path) -> Result<Facts, Failure> {
-    let refused = |error: serde_json::Error| {
+    let bytes = input::read(path, "facts file")?;
+    let facts = serde_json::from_slice(&bytes).and_then(Facts::from_json);
+    facts.map_err(|error| {
         Failure::invalid(format!(
             "the facts {} are no settings: {error}; give a record, or what it holds under \"before\"",
             input::name(path)
         ))
-    };
-    let mut value: serde_json::Value =
-        serde_json::from_slice(&input::read(path, "facts file")?).map_err(refused)?;
-    let Some(before) = value.get_mut("before").map(serde_json::Value::take) else {
-        return Ok(Facts {
-            settings: serde_json::from_value(value).map_err(refused)?,
-            enrichment: Enrichment::default(),
-        });
-    };
-    let enrichment = value.get_mut("enrichment").map(serde_json::Value::take);
-    Ok(Facts {
-        settings: serde_json::from_value(before).map_err(refused)?,
-        enrichment: enrichment
-            .map_or(Ok(Enrichment::default()), serde_json::from_value)
-            .map_err(refused)?,
     })
 }

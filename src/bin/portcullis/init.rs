@@ -1,76 +1,126 @@
-//! `init`: the commented default policy, and the schema by which editors check it.
+//! `init`: the commented default policy, tests of it, and the schemas by which editors check them.
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use portcullis::policy::{self, BUILT_IN};
+use portcullis::policy_test::{self, EXAMPLES};
+use serde_json::Value;
 
 use crate::args::Init;
 use crate::exit::{Exit, Failure};
 use crate::out::Out;
+use crate::output::staged;
+use crate::session::quoted;
 
-/// The name that the policy's first line gives its schema.
+/// The names that the first lines of policy and tests give their schemas.
 const SCHEMA: &str = "policy.schema.json";
+const TEST_SCHEMA: &str = "policy-test.schema.json";
+/// The folder of the tests.
+const TESTS: &str = "tests";
 
 pub(crate) fn run(args: &Init, out: &mut Out) -> Result<Exit, Failure> {
     let policy = args.file.as_path();
-    let schema = policy.with_file_name(SCHEMA);
-    let schema_text = schema_text()?;
-    // Both are looked at before either is written, so that a refusal leaves nothing behind.
-    let has_schema = match fs::read_to_string(&schema) {
-        Ok(text) if text == schema_text => true,
-        Ok(_) => {
-            let name = schema.display();
-            let message = format!(
-                "{name} exists and is not this version's schema; renew it with `portcullis schema > {name}`, then run init again"
-            );
-            return Err(Failure::failed(message));
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => false,
-        Err(error) => {
-            return Err(Failure::failed(format!(
-                "{} cannot be read: {error}",
-                schema.display()
-            )));
-        }
-    };
-    create(policy, BUILT_IN)?;
-    if !has_schema {
-        create(&schema, &schema_text)?;
+    let (schema, test_schema) = (
+        policy.with_file_name(SCHEMA),
+        policy.with_file_name(TEST_SCHEMA),
+    );
+    let tests = policy.with_file_name(TESTS);
+    let mut files = vec![(policy.to_owned(), BUILT_IN.to_owned())];
+    // All are looked at before any is written, so that a refusal leaves nothing behind.
+    let renewed = [
+        (&schema, policy::schema(), "portcullis schema"),
+        (
+            &test_schema,
+            policy_test::schema(),
+            "portcullis schema --tests",
+        ),
+    ];
+    for (path, value, command) in renewed {
+        let name = quoted(&path.display().to_string());
+        let help = format!(
+            "is not this version's schema; renew it with `{command} > {name}`, then run init again"
+        );
+        files.extend(unless_there(path, schema_text(&value)?, &help)?);
     }
-    let name = crate::session::quoted(&policy.display().to_string());
+    for (name, text) in EXAMPLES {
+        let help = "is not the example that goes there; move it away, then run init again";
+        files.extend(unless_there(&tests.join(name), text.to_owned(), help)?);
+    }
+    let mut made = Vec::new();
+    if let Err(failure) = create(&files, &tests, &mut made) {
+        for path in made.iter().rev() {
+            // What cannot be removed now is whole, and harms nobody.
+            let _ = fs::remove_file(path).or_else(|_| fs::remove_dir(path));
+        }
+        return Err(failure);
+    }
     if out.is_json() {
-        out.json(&serde_json::json!({ "version": 1, "policy": policy, "schema": schema }))?;
+        out.json(&serde_json::json!({
+            "version": 1, "policy": policy, "schema": schema, "tests": tests, "test-schema": test_schema,
+        }))?;
     } else {
         out.print(&format!(
-            "Wrote {} and {}. It observes and changes nothing until you say so in it.\n",
+            "Wrote {} and {}. It observes and changes nothing until you say so in it.\n\
+             Wrote tests of it to {}, and {}.\n",
             policy.display(),
-            schema.display()
+            schema.display(),
+            tests.display(),
+            test_schema.display()
         ))?;
     }
+    let name = quoted(&policy.display().to_string());
+    let tests = quoted(&tests.display().to_string());
     out.say(&format!(
-        "Next: name your break-glass role in it, then portcullis validate {name}\n"
+        "Next: name your break-glass role in it, then portcullis validate {name}\n      \
+         portcullis test {tests} --policy {name}\n"
     ));
     Ok(Exit::Done)
 }
 
-/// The schema as files hold it.
-pub(crate) fn schema_text() -> Result<String, Failure> {
-    let text = serde_json::to_string_pretty(&policy::schema());
+/// A schema as files hold it.
+pub(crate) fn schema_text(schema: &Value) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(schema);
     let text = text.map_err(|error| {
         Failure::failed(format!("the schema cannot be written as JSON: {error}"))
     })?;
     Ok(text + "\n")
 }
 
-fn create(path: &Path, text: &str) -> Result<(), Failure> {
+/// A file to write; none where it is there as it is to be. `help` goes on after the name of one that is something else.
+fn unless_there(
+    path: &Path,
+    text: String,
+    help: &str,
+) -> Result<Option<(PathBuf, String)>, Failure> {
     let name = path.display();
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .map_err(|error| match error.kind() {
+    match fs::read_to_string(path) {
+        Ok(there) if there == text => Ok(None),
+        Ok(_) => Err(Failure::failed(format!("{name} exists and {help}"))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some((path.to_owned(), text))),
+        Err(error) => Err(Failure::failed(format!("{name} cannot be read: {error}"))),
+    }
+}
+
+/// Writes the files, each whole and none over another; the folder `tests` is made for those that go there. What was made is
+/// told in `made`.
+fn create(
+    files: &[(PathBuf, String)],
+    tests: &Path,
+    made: &mut Vec<PathBuf>,
+) -> Result<(), Failure> {
+    for (path, text) in files {
+        let name = path.display();
+        if path.starts_with(tests) && !tests.is_dir() {
+            fs::create_dir(tests).map_err(|error| {
+                Failure::failed(format!("{} cannot be made: {error}", tests.display()))
+            })?;
+            made.push(tests.to_owned());
+        }
+        let written =
+            staged(path, text.as_bytes(), 0o666).and_then(|file| Ok(file.persist_noclobber(path)?));
+        written.map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => Failure::failed(format!(
                 "{name} exists and is not overwritten; name another file, or move it away"
             )),
@@ -79,6 +129,7 @@ fn create(path: &Path, text: &str) -> Result<(), Failure> {
             )),
             _ => Failure::failed(format!("{name} cannot be written: {error}")),
         })?;
-    file.write_all(text.as_bytes())
-        .map_err(|error| Failure::failed(format!("{name} cannot be written: {error}")))
+        made.push(path.clone());
+    }
+    Ok(())
 }

@@ -1,7 +1,8 @@
 //! Files and standard input.
 
-use std::io::Read;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use portcullis::finding::{self, Event, Finding};
 
@@ -34,18 +35,16 @@ pub(crate) fn read(path: &Path, what: &str) -> Result<Vec<u8>, Failure> {
             "the {what} {name} cannot be read: {error}; give the path of a file, or - for standard input"
         ))
     };
-    let mut bytes = Vec::new();
-    if is_stdin(path) {
-        std::io::stdin()
-            .lock()
-            .take(LARGEST + 1)
-            .read_to_end(&mut bytes)
-            .map_err(refused)?;
-    } else {
-        std::fs::File::open(path)
-            .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
-            .map_err(refused)?;
-    }
+    let bytes = match is_stdin(path) {
+        true => {
+            let mut bytes = Vec::new();
+            let input = std::io::stdin().lock();
+            let read = input.take(LARGEST + 1).read_to_end(&mut bytes);
+            read.map(|_| bytes)
+        }
+        false => read_file(path),
+    };
+    let bytes = bytes.map_err(refused)?;
     match bytes.len() as u64 > LARGEST {
         true => Err(Failure::invalid(format!(
             "the {what} {} is larger than 64 MiB, so it is none",
@@ -53,6 +52,39 @@ pub(crate) fn read(path: &Path, what: &str) -> Result<Vec<u8>, Failure> {
         ))),
         false => Ok(bytes),
     }
+}
+
+/// The bytes of a file, cut where it is larger than anything that is read here.
+pub(crate) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path)?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A file that was named, or the files of a folder that `wanted` says yes to by their names, folders within it included, in
+/// order. Links to folders are not followed, so that the walk has an end.
+pub(crate) fn files(path: &Path, wanted: fn(&str) -> bool) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    match fs::metadata(path)?.is_dir() {
+        true => walk(path, wanted, &mut files)?,
+        false => files.push(path.to_owned()),
+    }
+    Ok(files)
+}
+
+fn walk(folder: &Path, wanted: fn(&str) -> bool, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        if kind.is_dir() {
+            walk(&path, wanted, files)?;
+        } else if wanted(&entry.file_name().to_string_lossy()) {
+            files.push(path);
+        }
+    }
+    Ok(())
 }
 
 /// The findings of an event file. What is none of ours, or no event at all, is told at once and goes into `entries`;

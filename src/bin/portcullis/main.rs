@@ -12,6 +12,7 @@ mod init;
 mod input;
 mod out;
 mod outcome;
+mod output;
 mod page;
 mod plan;
 mod push;
@@ -21,6 +22,7 @@ mod rollback;
 mod session;
 mod suppress;
 mod sweep;
+mod test;
 mod validate;
 
 use clap::Parser;
@@ -46,8 +48,9 @@ fn run(verb: Verb, out: &mut Out) -> Result<Exit, Failure> {
         Verb::Init(args) => init::run(&args, out),
         Verb::Validate(args) => validate::run(&args, out),
         Verb::Measures => reference::measures(out),
-        Verb::Schema => reference::schema(out),
+        Verb::Schema(args) => reference::schema(&args, out),
         Verb::Completions(args) => reference::completions(&args, out),
+        Verb::Test(args) => on_runtime(test::run(&args, out)),
         Verb::Push(args) => on_runtime(push::run(&args, out)),
         Verb::Explain(args) => on_runtime(explain::run(&args, out)),
         Verb::Backtest(args) => on_runtime(backtest::run(&args, out)),

@@ -1,14 +1,13 @@
 //! `--html FILE`: where a page goes.
 
-use std::fs::Permissions;
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use clap::Args as Group;
 
 use crate::exit::Failure;
 use crate::out::Out;
+use crate::output::staged;
 
 #[derive(Debug, Group)]
 pub(crate) struct PageArgs {
@@ -46,7 +45,10 @@ impl PageArgs {
             return out.print(&page());
         }
         let name = path.display();
-        replace(path, page().as_bytes()).map_err(|error| match error.kind() {
+        // It is for its owner alone, as records are.
+        let written =
+            staged(path, page().as_bytes(), 0o600).and_then(|file| Ok(file.persist(path)?));
+        written.map_err(|error| match error.kind() {
             ErrorKind::NotFound => Failure::failed(format!(
                 "{name} cannot be written: its folder does not exist; make it first"
             )),
@@ -55,18 +57,4 @@ impl PageArgs {
         out.say(&format!("Wrote {name}\n"));
         Ok(())
     }
-}
-
-/// Puts a whole file in the place of whatever is there. It is for its owner alone, as records are.
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let mut file = tempfile::Builder::new()
-        .prefix(".portcullis-")
-        .permissions(Permissions::from_mode(0o600))
-        .tempfile_in(folder.unwrap_or(Path::new(".")))?;
-    file.write_all(bytes)?;
-    file.persist(path)?;
-    Ok(())
 }

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use portcullis::classification::Own;
 use portcullis::engine::Engine;
-use portcullis::policy::{self, BUILT_IN, Policy, Severity, Written, compare};
+use portcullis::policy::{self, BUILT_IN, Policy, Written, compare};
 use portcullis::replay::replay;
 use portcullis::report::{self, Proposal, Records, Serving, count, shown};
 use portcullis::store::{self, Object, POLICY_KEY, PushError, Pushed, Store};
+use portcullis::yaml::{self, Severity};
 use serde::Serialize;
 
 use crate::args::Push;
@@ -104,7 +105,7 @@ fn valid(args: &Push, out: &mut Out) -> Result<(String, Policy), Failure> {
         ))
     })?;
     let loaded = policy::load(&name, &text, today(Timestamp::now()));
-    let rendered = policy::render(&loaded.diagnostics, &text, out.error_style().color);
+    let rendered = yaml::render(&loaded.diagnostics, &text, out.error_style().color);
     if !rendered.is_empty() {
         out.say(&format!("{rendered}\n"));
     }

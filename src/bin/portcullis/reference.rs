@@ -3,10 +3,11 @@
 use clap::CommandFactory;
 use portcullis::measures::{Disposition, Info, Measure};
 use portcullis::policy;
+use portcullis::policy_test;
 use portcullis::report::Style;
 use serde::Serialize;
 
-use crate::args::{Args, Completions};
+use crate::args::{Args, Completions, Schema};
 use crate::exit::{Exit, Failure};
 use crate::init;
 use crate::out::Out;
@@ -37,11 +38,15 @@ pub(crate) fn measures(out: &mut Out) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// The JSON Schema of the policy file; it is JSON in either output.
-pub(crate) fn schema(out: &mut Out) -> Result<Exit, Failure> {
+/// The JSON Schema of the policy file or of its tests; it is JSON in either output.
+pub(crate) fn schema(args: &Schema, out: &mut Out) -> Result<Exit, Failure> {
+    let schema = match args.tests {
+        true => policy_test::schema(),
+        false => policy::schema(),
+    };
     match out.is_json() {
-        true => out.json(&serde_json::json!({ "version": 1, "schema": policy::schema() }))?,
-        false => out.print(&init::schema_text()?)?,
+        true => out.json(&serde_json::json!({ "version": 1, "schema": schema }))?,
+        false => out.print(&init::schema_text(&schema)?)?,
     }
     Ok(Exit::Done)
 }

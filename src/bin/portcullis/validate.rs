@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use portcullis::policy::{self, Diagnostic, Severity};
+use portcullis::policy;
 use portcullis::report::count;
+use portcullis::yaml::{self, Diagnostic, Severity};
 use serde::Serialize;
 
 use crate::args::Validate;
@@ -39,7 +40,7 @@ pub(crate) fn run(args: &Validate, out: &mut Out) -> Result<Exit, Failure> {
             diagnostics: &loaded.diagnostics,
         })?;
     } else {
-        let mut report = policy::render(&loaded.diagnostics, &text, out.style().color);
+        let mut report = yaml::render(&loaded.diagnostics, &text, out.style().color);
         if !report.is_empty() {
             report.push('\n');
         }

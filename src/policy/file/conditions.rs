@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::fields::{entries, fields, one_or_many};
-use super::scalars::{account, count, glob, severity, text, word};
+use super::scalars::{account, count, glob, severity};
 use crate::classification::{
     AccessPath, ActorKind, ApiOutcome, Authorization, BucketUse, Credentials, Exposure, Network,
     Sensitivity,
 };
 use crate::policy::conditions::{Conditions, Glob};
-use crate::policy::diagnostic::{Code, Report};
 use crate::policy::lint;
-use crate::policy::tree::{Node, Place};
+use crate::yaml::{Code, Node, Place, Report, each, entries, fields, text, word};
 
 /// The keys of conditions.
 pub(in crate::policy) const KEYS: &[&str] = &[
@@ -123,19 +121,6 @@ pub(super) fn narrow(
         return None;
     }
     Some(conditions)
-}
-
-/// Reads the values of a key whose values are alternatives.
-fn each<T>(
-    report: &mut Report<'_>,
-    node: Option<&Node>,
-    key: &str,
-    mut read: impl FnMut(&mut Report<'_>, &Node) -> Option<T>,
-) -> Vec<T> {
-    let Some(items) = node.and_then(|node| one_or_many(report, node, key)) else {
-        return Vec::new();
-    };
-    items.iter().filter_map(|item| read(report, item)).collect()
 }
 
 fn findings(report: &mut Report<'_>, node: Option<&Node>) -> Vec<Glob> {

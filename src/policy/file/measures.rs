@@ -8,12 +8,11 @@ use std::sync::LazyLock;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value as Json, json};
 
-use super::fields::{entries, list, wrong_type};
-use super::scalars::text;
 use crate::measures::Measure;
-use crate::policy::diagnostic::{Code, Report};
-use crate::policy::tree::{Node, Place, Value, nearest};
 use crate::policy::{Asked, Withhold};
+use crate::yaml::{
+    Code, Node, Place, Report, Value, entries, list, nearest, text, word, wrong_type,
+};
 
 /// A measure as its schema describes it.
 #[derive(Debug)]
@@ -166,21 +165,26 @@ pub(super) fn withhold(report: &mut Report<'_>, node: &Node) -> Option<Withhold>
     };
     let mut names = Vec::new();
     for item in items {
-        let Some(name) = text(report, item, "the name of a measure") else {
-            continue;
-        };
-        if CATALOGUE.find(name).is_some() {
-            names.push(name.to_owned());
-        } else if name == "all" {
+        if item.text() == Some("all") {
             let message = "\"all\" stands by itself";
             report
                 .add(Code::UnknownMeasure, item.at, message)
                 .help("write `withhold: all`");
-        } else {
-            unknown_measure(report, name, item.at);
+        } else if let Some(name) = measure_name(report, item) {
+            names.push(name.to_owned());
         }
     }
     Some(Withhold::Only(names))
+}
+
+/// Reads the name of a measure.
+pub(crate) fn measure_name<'n>(report: &mut Report<'_>, node: &'n Node) -> Option<&'n str> {
+    let name = text(report, node, "the name of a measure")?;
+    let known = CATALOGUE.find(name).is_some();
+    if !known {
+        unknown_measure(report, name, node.at);
+    }
+    known.then_some(name)
 }
 
 /// Reads one measure: its name, or a mapping of its name to its parameters.
@@ -293,7 +297,7 @@ fn check_value(report: &mut Report<'_>, key: &str, schema: &Json, node: &Node) {
     let schema = CATALOGUE.resolve(schema);
     let words = CATALOGUE.words(schema);
     if !words.is_empty() {
-        super::scalars::word(report, node, key, &words, |written| {
+        word(report, node, key, &words, |written| {
             words.contains(&written).then_some(())
         });
         return;

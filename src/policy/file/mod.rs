@@ -4,7 +4,6 @@
 //! is decided once, at the end, by whether an error was reported.
 
 pub(super) mod conditions;
-mod fields;
 pub(super) mod measures;
 mod principals;
 mod scalars;
@@ -12,15 +11,14 @@ mod scalars;
 use jiff::civil::Date;
 
 use self::conditions::{conditions, narrow};
-use self::fields::{Fields, fields, list, one_or_many, wrong_type};
 use self::measures::{measures, withhold};
-use self::scalars::{
-    account, boolean, count, date, duration, filled, id, network, organization, word,
-};
-use super::diagnostic::{Code, Report};
+use self::scalars::{account, count, duration, network, organization};
 use super::lint;
-use super::tree::{Node, Place, Value};
 use super::{Exception, FollowUp, Limits, Mode, Notify, Policy, Rule, Trusted, digest};
+use crate::yaml::{
+    Code, Fields, Node, Placed, Report, Value, all, boolean, date, each, fields, filled, id, list,
+    once, version, word,
+};
 
 /// The keys of the file itself.
 pub(super) const POLICY: &[&str] = &[
@@ -51,13 +49,6 @@ pub(super) const RULE: &[&str] = &[
     "notify",
 ];
 
-/// Something and where to point at it.
-#[derive(Debug, Clone)]
-pub(super) struct Placed<T> {
-    pub(super) value: T,
-    pub(super) at: Place,
-}
-
 /// Reads a policy. What comes out is whole only if no error was reported.
 pub(super) fn policy(report: &mut Report<'_>, root: &Node, today: Date) -> Option<Policy> {
     if let Value::Null = root.value {
@@ -67,7 +58,7 @@ pub(super) fn policy(report: &mut Report<'_>, root: &Node, today: Date) -> Optio
         return None;
     }
     let fields = fields(report, root, "the policy", POLICY)?;
-    version(report, &fields);
+    version(report, &fields, "the policy file");
     let mode = fields
         .require(
             report,
@@ -98,27 +89,6 @@ pub(super) fn policy(report: &mut Report<'_>, root: &Node, today: Date) -> Optio
         exceptions,
         rules,
     })
-}
-
-fn version(report: &mut Report<'_>, fields: &Fields<'_>) {
-    let Some(node) = fields.require(report, "version", "write `version: 1`") else {
-        return;
-    };
-    match node.value {
-        Value::Integer(1) => {}
-        Value::Integer(other) => {
-            report
-                .add(
-                    Code::UnsupportedVersion,
-                    node.at,
-                    format!("version {other} of the policy file is not known"),
-                )
-                .help("this program reads version 1");
-        }
-        _ => {
-            wrong_type(report, node, "the number 1");
-        }
-    }
 }
 
 fn mode(report: &mut Report<'_>, node: &Node) -> Option<Placed<Mode>> {
@@ -355,16 +325,10 @@ fn rule(
 }
 
 fn follow_ups(report: &mut Report<'_>, node: Option<&Node>) -> Vec<FollowUp> {
-    let Some(items) = node.and_then(|node| one_or_many(report, node, "follow-up")) else {
-        return Vec::new();
-    };
-    items
-        .iter()
-        .filter_map(|item| {
-            let (words, from) = (FollowUp::WORDS, FollowUp::from_word);
-            word(report, item, "follow-up", words, from)
-        })
-        .collect()
+    each(report, node, "follow-up", |report, item| {
+        let (words, from) = (FollowUp::WORDS, FollowUp::from_word);
+        word(report, item, "follow-up", words, from)
+    })
 }
 
 /// Reads an id, and reports one that another entry of the same list has.
@@ -379,27 +343,8 @@ fn unique_id(
         value: id(report, node)?,
         at: node.at,
     };
-    match ids.iter().find(|earlier| earlier.value == id.value) {
-        Some(earlier) => {
-            let message = format!("another {what} has the id \"{}\"", id.value);
-            report
-                .add(Code::DuplicateId, id.at, message)
-                .related(earlier.at, "it is first used here");
-        }
-        None => ids.push(id.clone()),
-    }
+    once(report, &id, ids, |id| {
+        format!("another {what} has the id \"{id}\"")
+    });
     Some(id)
-}
-
-/// Reads every entry of a list.
-fn all<T>(
-    report: &mut Report<'_>,
-    node: Option<&Node>,
-    what: &str,
-    read: impl Fn(&mut Report<'_>, &Node) -> Option<T>,
-) -> Vec<T> {
-    let Some(items) = node.and_then(|node| list(report, node, what)) else {
-        return Vec::new();
-    };
-    items.iter().filter_map(|item| read(report, item)).collect()
 }

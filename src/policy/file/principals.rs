@@ -1,9 +1,7 @@
 //! ARNs of principals, with wildcards, and which of them are too broad to mean anybody in particular.
 
-use super::scalars::text;
 use crate::policy::conditions::Glob;
-use crate::policy::diagnostic::{Code, Report};
-use crate::policy::tree::Node;
+use crate::yaml::{Code, Node, Report, text};
 
 /// Reads a break-glass entry: a role or user of IAM, which is what requests carry in `aws:PrincipalArn`.
 pub(super) fn break_glass(report: &mut Report<'_>, node: &Node) -> Option<String> {

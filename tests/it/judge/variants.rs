@@ -8,6 +8,7 @@ use portcullis::policy::{self, Mode};
 use portcullis::settings::{
     Acl, Document, Grant, PolicyDocument, PublicAccessBlock, SettingKind, Settings,
 };
+use portcullis::yaml;
 use serde_json::json;
 
 use super::callers::{
@@ -266,7 +267,7 @@ impl Variant {
         let loaded = policy::load("policy.yaml", &text, jiff::civil::date(2026, 10, 5));
         let policy = loaded
             .policy
-            .unwrap_or_else(|| panic!("{}", policy::render(&loaded.diagnostics, &text, false)));
+            .unwrap_or_else(|| panic!("{}", yaml::render(&loaded.diagnostics, &text, false)));
         let own = Own {
             principals: vec![OWN_ROLE.to_owned()],
             account: Some(ACCOUNT.to_owned()),

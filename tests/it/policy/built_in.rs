@@ -5,6 +5,7 @@ use portcullis::classification::{
     AccessPath, ActorKind, Authorization, BucketUse, Credentials, Exposure, Network, Sensitivity,
 };
 use portcullis::policy::{self, BUILT_IN, Fact, FollowUp, Mode, Policy, Subject};
+use portcullis::yaml;
 
 use super::{TODAY, a_subject, load, uses};
 
@@ -219,7 +220,7 @@ fn every_rule_of_the_readme_loads() {
             loaded.diagnostics,
             [],
             "{}",
-            policy::render(&loaded.diagnostics, &text, false)
+            yaml::render(&loaded.diagnostics, &text, false)
         );
     }
 }

@@ -1,8 +1,8 @@
 //! Files and folders of findings, compressed or not, read on a thread of their own.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -45,27 +45,9 @@ pub(super) fn found(sources: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
                 source.display()
             ))
         };
-        match fs::metadata(source).map_err(refused)?.is_dir() {
-            true => walk(source, &mut files).map_err(refused)?,
-            false => files.push(source.clone()),
-        }
+        files.extend(input::files(source, holds_findings).map_err(refused)?);
     }
     Ok(files)
-}
-
-/// Links to folders are not followed, so that the walk has an end.
-fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let (path, kind) = (entry.path(), entry.file_type()?);
-        if kind.is_dir() {
-            walk(&path, files)?;
-        } else if holds_findings(&entry.file_name().to_string_lossy()) {
-            files.push(path);
-        }
-    }
-    Ok(())
 }
 
 /// Cuts all files into parts and hands them on, until nobody takes them.

@@ -1,4 +1,4 @@
-//! What is wrong, or doubtful, in a policy file: a code, a sentence, a place and how to go on.
+//! What is wrong, or doubtful, in a file: a code, a sentence, a place and how to go on.
 
 use std::ops::Range;
 
@@ -23,7 +23,7 @@ pub fn render(diagnostics: &[Diagnostic], text: &str, color: bool) -> String {
 pub struct Diagnostic {
     /// What kind of thing it is.
     pub code: Code,
-    /// Whether the policy is refused for it.
+    /// Whether the file is refused for it.
     pub severity: Severity,
     /// What is wrong, as a sentence.
     pub message: String,
@@ -58,7 +58,7 @@ pub struct Related {
 }
 
 words! {
-    /// Whether a policy is refused for a diagnostic.
+    /// Whether a file is refused for a diagnostic.
     Severity {
         /// It does not take effect.
         Error = "error",
@@ -90,11 +90,11 @@ words! {
         BadNumber = "bad-number",
         /// A duration that cannot be read.
         BadDuration = "bad-duration",
-        /// A date that cannot be read.
+        /// A date or a time that cannot be read.
         BadDate = "bad-date",
         /// An id that is not kebab-case.
         BadId = "bad-id",
-        /// The same id twice.
+        /// The same id or name twice.
         DuplicateId = "duplicate-id",
         /// An account id that is not twelve digits.
         BadAccount = "bad-account",
@@ -132,11 +132,19 @@ words! {
         UnknownFindingType = "unknown-finding-type",
         /// A rule's mode that the policy's mode overrules.
         ModeHasNoEffect = "mode-has-no-effect",
+        /// A file that a test names and that cannot be read.
+        UnreadableFile = "unreadable-file",
+        /// Something that is not one finding about a bucket or an account.
+        BadFinding = "bad-finding",
+        /// A target that the finding does not name.
+        UnknownTarget = "unknown-target",
+        /// Facts that a record could not hold.
+        BadFacts = "bad-facts",
     }
 }
 
 impl Code {
-    /// Whether a policy with such a diagnostic is refused.
+    /// Whether a file with such a diagnostic is refused.
     pub fn severity(self) -> Severity {
         match self {
             Code::UnreachableRule
@@ -181,12 +189,12 @@ impl Diagnostic {
         rendered
     }
 
-    pub(super) fn help(&mut self, help: impl Into<String>) -> &mut Self {
+    pub(crate) fn help(&mut self, help: impl Into<String>) -> &mut Self {
         self.help = Some(help.into());
         self
     }
 
-    pub(super) fn related(&mut self, at: Place, message: impl Into<String>) -> &mut Self {
+    pub(crate) fn related(&mut self, at: Place, message: impl Into<String>) -> &mut Self {
         self.related = Some(Related {
             line: at.line,
             message: message.into(),
@@ -198,16 +206,16 @@ impl Diagnostic {
 
 /// Where diagnostics are collected while a file is read.
 #[derive(Debug)]
-pub(super) struct Report<'t> {
+pub(crate) struct Report<'t> {
     /// The name of the file.
-    pub(super) name: &'t str,
+    pub(crate) name: &'t str,
     /// The file.
-    pub(super) text: &'t str,
+    pub(crate) text: &'t str,
     found: Vec<Diagnostic>,
 }
 
 impl<'t> Report<'t> {
-    pub(super) fn new(name: &'t str, text: &'t str) -> Self {
+    pub(crate) fn new(name: &'t str, text: &'t str) -> Self {
         Self {
             name,
             text,
@@ -216,7 +224,7 @@ impl<'t> Report<'t> {
     }
 
     /// Adds a diagnostic, to which help can then be added.
-    pub(super) fn add(
+    pub(crate) fn add(
         &mut self,
         code: Code,
         at: Place,
@@ -242,7 +250,7 @@ impl<'t> Report<'t> {
     }
 
     /// How many errors were found so far, by which a reader knows whether its part is sound.
-    pub(super) fn errors(&self) -> usize {
+    pub(crate) fn errors(&self) -> usize {
         self.found
             .iter()
             .filter(|d| d.severity == Severity::Error)
@@ -250,7 +258,7 @@ impl<'t> Report<'t> {
     }
 
     /// Everything found, in the order of the file.
-    pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
         self.found.sort_by_key(|d| (d.line, d.column));
         self.found
     }

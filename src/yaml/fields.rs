@@ -1,18 +1,18 @@
 //! Mappings with known keys, and lists.
 
-use crate::policy::diagnostic::{Code, Diagnostic, Report};
-use crate::policy::tree::{Node, Place, Value, nearest};
+use super::diagnostic::{Code, Diagnostic, Report};
+use super::tree::{Node, Place, Placed, Value, nearest};
 
 /// A mapping whose keys were checked.
 #[derive(Debug)]
-pub(super) struct Fields<'n> {
+pub(crate) struct Fields<'n> {
     what: &'static str,
     at: Place,
     entries: Vec<(&'n str, Place, &'n Node)>,
 }
 
 /// Reads a mapping, and reports what is no mapping, no known key, or given twice.
-pub(super) fn fields<'n>(
+pub(crate) fn fields<'n>(
     report: &mut Report<'_>,
     node: &'n Node,
     what: &'static str,
@@ -44,7 +44,7 @@ pub(super) fn fields<'n>(
 }
 
 /// Reads a mapping whose keys are free, and reports what is no mapping or given twice.
-pub(super) fn entries<'n>(
+pub(crate) fn entries<'n>(
     report: &mut Report<'_>,
     node: &'n Node,
     what: &str,
@@ -74,7 +74,7 @@ pub(super) fn entries<'n>(
 
 impl<'n> Fields<'n> {
     /// The value of a key, if it is given.
-    pub(super) fn get(&self, key: &str) -> Option<&'n Node> {
+    pub(crate) fn get(&self, key: &str) -> Option<&'n Node> {
         self.entries
             .iter()
             .find(|(name, ..)| *name == key)
@@ -82,7 +82,7 @@ impl<'n> Fields<'n> {
     }
 
     /// The value of a key that must be given.
-    pub(super) fn require(
+    pub(crate) fn require(
         &self,
         report: &mut Report<'_>,
         key: &str,
@@ -102,7 +102,7 @@ impl<'n> Fields<'n> {
     }
 
     /// Where a key is, or else where the mapping begins.
-    pub(super) fn place(&self, key: &str) -> Place {
+    pub(crate) fn place(&self, key: &str) -> Place {
         self.entries
             .iter()
             .find(|(name, ..)| *name == key)
@@ -111,7 +111,7 @@ impl<'n> Fields<'n> {
 }
 
 /// Reads a list.
-pub(super) fn list<'n>(report: &mut Report<'_>, node: &'n Node, what: &str) -> Option<&'n [Node]> {
+pub(crate) fn list<'n>(report: &mut Report<'_>, node: &'n Node, what: &str) -> Option<&'n [Node]> {
     match &node.value {
         Value::List(items) => Some(items),
         _ => {
@@ -122,7 +122,7 @@ pub(super) fn list<'n>(report: &mut Report<'_>, node: &'n Node, what: &str) -> O
 }
 
 /// Reads a list in a place where one value may stand for a list of one. An empty list would match nothing, ever.
-pub(super) fn one_or_many<'n>(
+pub(crate) fn one_or_many<'n>(
     report: &mut Report<'_>,
     node: &'n Node,
     key: &str,
@@ -140,8 +140,73 @@ pub(super) fn one_or_many<'n>(
     }
 }
 
+/// Reads every entry of a list.
+pub(crate) fn all<T>(
+    report: &mut Report<'_>,
+    node: Option<&Node>,
+    what: &str,
+    read: impl Fn(&mut Report<'_>, &Node) -> Option<T>,
+) -> Vec<T> {
+    let Some(items) = node.and_then(|node| list(report, node, what)) else {
+        return Vec::new();
+    };
+    items.iter().filter_map(|item| read(report, item)).collect()
+}
+
+/// Reads the values of a key whose values are alternatives.
+pub(crate) fn each<T>(
+    report: &mut Report<'_>,
+    node: Option<&Node>,
+    key: &str,
+    mut read: impl FnMut(&mut Report<'_>, &Node) -> Option<T>,
+) -> Vec<T> {
+    let Some(items) = node.and_then(|node| one_or_many(report, node, key)) else {
+        return Vec::new();
+    };
+    items.iter().filter_map(|item| read(report, item)).collect()
+}
+
+/// Reports a name that another entry of the same list has, and remembers one that is new. `twice` says it of a name.
+pub(crate) fn once(
+    report: &mut Report<'_>,
+    named: &Placed<String>,
+    earlier: &mut Vec<Placed<String>>,
+    twice: impl Fn(&str) -> String,
+) {
+    match earlier.iter().find(|other| other.value == named.value) {
+        Some(other) => {
+            report
+                .add(Code::DuplicateId, named.at, twice(&named.value))
+                .related(other.at, "it is first used here");
+        }
+        None => earlier.push(named.clone()),
+    }
+}
+
+/// Checks the version of the format. `what` is the file in words.
+pub(crate) fn version(report: &mut Report<'_>, fields: &Fields<'_>, what: &str) {
+    let Some(node) = fields.require(report, "version", "write `version: 1`") else {
+        return;
+    };
+    match node.value {
+        Value::Integer(1) => {}
+        Value::Integer(other) => {
+            report
+                .add(
+                    Code::UnsupportedVersion,
+                    node.at,
+                    format!("version {other} of {what} is not known"),
+                )
+                .help("this program reads version 1");
+        }
+        _ => {
+            wrong_type(report, node, "the number 1");
+        }
+    }
+}
+
 /// Reports a value of the wrong type.
-pub(super) fn wrong_type<'r>(
+pub(crate) fn wrong_type<'r>(
     report: &'r mut Report<'_>,
     node: &Node,
     wanted: &str,

@@ -1,6 +1,6 @@
 //! YAML as a tree in which every node knows its place.
 //!
-//! The file is not deserialized into the policy's types directly, because that stops at the first mistake. It is read into
+//! A file is not deserialized into its types directly, because that stops at the first mistake. It is read into
 //! this tree, and the tree is then checked by hand.
 
 use std::fmt;
@@ -10,11 +10,11 @@ use serde_saphyr::{DuplicateKeyPolicy, Error, Spanned};
 
 use super::diagnostic::{Code, Report};
 
-/// Parses the file. A file that is no YAML has nothing else to report.
-pub(super) fn parse(report: &mut Report<'_>) -> Option<Node> {
+/// Parses the file. A file that is no YAML has nothing else to report. The reader calls itself for each level, and must not
+/// be driven out of its stack: `deepest` is how many levels it takes.
+pub(crate) fn parse(report: &mut Report<'_>, deepest: usize) -> Option<Node> {
     let options = serde_saphyr::options! {
-        // A policy is seven levels deep. The reader calls itself for each, and must not be driven out of its stack.
-        budget: serde_saphyr::budget! { max_depth: 16 },
+        budget: serde_saphyr::budget! { max_depth: deepest },
         // Repeated keys are let through so that they can be reported with both of their places.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         // Account ids may begin with a zero, and `yes` is not a boolean of YAML 1.2.
@@ -32,14 +32,14 @@ pub(super) fn parse(report: &mut Report<'_>) -> Option<Node> {
 
 /// A value and its place.
 #[derive(Debug)]
-pub(super) struct Node {
-    pub(super) value: Value,
-    pub(super) at: Place,
+pub(crate) struct Node {
+    pub(crate) value: Value,
+    pub(crate) at: Place,
 }
 
 /// A YAML value.
 #[derive(Debug)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Bool(bool),
     Integer(i64),
@@ -49,19 +49,26 @@ pub(super) enum Value {
     Map(Vec<(Node, Node)>),
 }
 
+/// Something and where to point at it.
+#[derive(Debug, Clone)]
+pub(crate) struct Placed<T> {
+    pub(crate) value: T,
+    pub(crate) at: Place,
+}
+
 /// A stretch of the file: byte offsets, and the line and column of its beginning, counted from 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) start: usize,
-    pub(super) end: usize,
-    pub(super) line: u32,
-    pub(super) column: u32,
+pub(crate) struct Place {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
 }
 
 impl Node {
     /// Where to point at the node. A mapping is pointed at by its id, or else by its first key, because its own place is
     /// only where it begins.
-    pub(super) fn pointer(&self) -> Place {
+    pub(crate) fn pointer(&self) -> Place {
         match &self.value {
             Value::Map(entries) => {
                 let id = entries.iter().find(|(key, _)| key.text() == Some("id"));
@@ -74,7 +81,7 @@ impl Node {
     }
 
     /// The text of a scalar that is one.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Text(text) => Some(text),
             _ => None,
@@ -82,7 +89,7 @@ impl Node {
     }
 
     /// What the value is, in words.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "nothing",
             Value::Bool(_) => "a boolean",
@@ -95,7 +102,7 @@ impl Node {
     }
 
     /// The value as JSON, for types that are read by serde.
-    pub(super) fn to_json(&self) -> serde_json::Value {
+    pub(crate) fn to_json(&self) -> serde_json::Value {
         match &self.value {
             Value::Null => serde_json::Value::Null,
             Value::Bool(value) => (*value).into(),
@@ -112,7 +119,7 @@ impl Node {
 }
 
 /// The word that was probably meant.
-pub(super) fn nearest<'w>(
+pub(crate) fn nearest<'w>(
     written: &str,
     words: impl IntoIterator<Item = &'w str>,
 ) -> Option<&'w str> {
