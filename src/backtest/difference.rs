@@ -112,6 +112,10 @@ fn causes(old: &Ruling, new: &Ruling) -> Vec<Cause> {
     } else if let (Some(before), Some(after)) = rules {
         if old.verdict.mode != new.verdict.mode {
             causes.push(new.cause(Side::New, PolicyPart::Mode, mode_line(new.policy, after)));
+            // A line of the rule's own that held it back, and is gone.
+            if let (Some(line), None) = (before.mode_line, after.mode_line) {
+                causes.push(old.cause(Side::Old, PolicyPart::Mode, line));
+            }
         }
         causes.extend(asked_for_anew(before, after, new, Side::New));
         causes.extend(asked_for_anew(after, before, old, Side::Old));

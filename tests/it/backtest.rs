@@ -221,6 +221,32 @@ fn a_policy_is_tried_and_compared_with_another() {
 }
 
 /// One finding in the backtest is the finding that `explain` tells of, in the very words.
+/// The policy enforces all along; what makes the difference is the line that is there no more.
+#[test]
+fn what_held_a_rule_back_is_named() {
+    let folder = policies();
+    let held = OLD.replace("[deny-actor]\n", "[deny-actor]\n    mode: observe\n");
+    folder.write("held.yaml", &held);
+    folder.write("findings.jsonl", &lines().join("\n"));
+    let words = "findings.jsonl --policy old.yaml --against held.yaml";
+    let changes = answer(&folder, words, 0)["changes"].take();
+    let groups = changes["groups"].as_array().unwrap();
+    assert!(!groups.is_empty(), "{changes}");
+    let line = 1 + held
+        .lines()
+        .position(|line| line == "    mode: observe")
+        .unwrap();
+    for group in groups {
+        let causes = group["because"].as_array().unwrap();
+        let places: Vec<&Value> = causes.iter().map(|cause| &cause["place"]).collect();
+        assert_eq!(
+            places,
+            ["old.yaml:2", &format!("held.yaml:{line}")],
+            "{group}"
+        );
+    }
+}
+
 #[test]
 fn of_one_finding_it_says_what_explain_says() {
     let folder = policies();
