@@ -36,7 +36,7 @@ EVENTS = ROOT / "events"
 TIMEOUT = 60.0
 LATENCIES_MS = (0, 20, 50)
 # Of a containment, those that are asked side by side included.
-CALLS_BEFORE = 13
+CALLS_BEFORE = 14
 # GuardDuty names no more resources in one attack sequence.
 BUCKETS = 400
 # The event that costs the function least.
