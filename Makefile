@@ -143,7 +143,7 @@ $(TOOLS)/browser.installed: $(BROWSER)/package.json $(BROWSER)/package-lock.json
 .PHONY: fuzz
 TARGET ?= event
 MINUTES ?= 10
-fuzz: $(TOOLS)/fuzz.installed ## Fuzz TARGET=event|policy_file|bucket_policy|xml_setting|stored_record for MINUTES=10; needs a C++ compiler
+fuzz: $(TOOLS)/fuzz.installed ## Fuzz TARGET=event|policy_file|policy_test|bucket_policy|xml_setting|stored_record for MINUTES=10; needs a C++ compiler
 	mkdir -p .demo/fuzz/$(TARGET)
 	PATH="$(CURDIR)/$(TOOLS)/fuzz/bin:$$PATH" CARGO_TARGET_DIR="$(CURDIR)/target/fuzz" cargo fuzz run --fuzz-dir tests/fuzz --sanitizer none \
 	  $(TARGET) .demo/fuzz/$(TARGET) -- -max_total_time=$$(( $(MINUTES) * 60 )) -max_len=262144 -timeout=10 -rss_limit_mb=2048

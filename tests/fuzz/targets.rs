@@ -10,6 +10,7 @@ use portcullis::enrichment::Enrichment;
 use portcullis::finding::{Bucket, Event, Finding, Target, read};
 use portcullis::notice::{self, Told};
 use portcullis::policy::{self, Mode, Notify, Policy};
+use portcullis::policy_test;
 use portcullis::record::{Outcome, PolicyRef, Record, VERSION, record_id};
 use portcullis::report::{self, Explanation, Style, investigation};
 use portcullis::rollback::inverse;
@@ -22,9 +23,10 @@ use portcullis::yaml;
 pub(crate) type Fuzzed = fn(&[u8]);
 
 /// Every target, by its name.
-const TARGETS: [(&str, Fuzzed); 5] = [
+const TARGETS: [(&str, Fuzzed); 6] = [
     ("event", event),
     ("policy_file", policy_file),
+    ("policy_test", policy_test),
     ("bucket_policy", bucket_policy),
     ("xml_setting", xml_setting),
     ("stored_record", stored_record),
@@ -154,6 +156,31 @@ fn policy_file(data: &[u8]) {
         let decision = decision(&finding, &finding.targets[0], policy, &Settings::default());
         assert!(policy.rules.iter().any(|rule| rule.id == decision.rule));
     }
+}
+
+/// A file with tests of a policy: what is wrong is said, and what is not is tried.
+fn policy_test(data: &[u8]) {
+    let Some(text) = utf8(data) else {
+        return;
+    };
+    let loaded = policy_test::load("tests.yaml", text, &|path| {
+        Err(format!("{path} is not there"))
+    });
+    let said = yaml::render(&loaded.diagnostics, text, false);
+    assert!(
+        !loaded.tests.is_empty() || !said.is_empty(),
+        "refused without a word"
+    );
+    let now = Timestamp::UNIX_EPOCH;
+    let outcome = policy_test::run(
+        &loaded.tests,
+        &Policy::built_in(),
+        now,
+        1,
+        loaded.diagnostics,
+    );
+    assert_eq!(outcome.passed + outcome.failed, loaded.tests.len());
+    let _ = report::policy_tests(&outcome, Style::default());
 }
 
 /// A bucket policy that somebody wrote: every measure amends it, a second look plans nothing, and rollback gives every byte back.

@@ -31,6 +31,13 @@ fn policy_files() {
 }
 
 #[test]
+fn policy_test_files() {
+    let mut corpus = documents("tests/cases/policy-tests", "yaml");
+    corpus.extend(documents("src/policy_test/examples", "yaml"));
+    fuzz(400, texts_of(corpus), targets::target("policy_test"));
+}
+
+#[test]
 fn bucket_policies() {
     fuzz(
         400,
@@ -107,6 +114,7 @@ fn sizes_and_depths() {
         " ".repeat(100_000),
     ] {
         targets::target("policy_file")(text.as_bytes());
+        targets::target("policy_test")(text.as_bytes());
     }
     let statement = r#"{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::amzn-s3-demo-bucket/*"}"#;
     let policy = |statements: &[&str]| {
