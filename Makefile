@@ -82,6 +82,7 @@ deploy: build ## Deploy to the AWS account of your credentials; DEPLOY='...' add
 ci: ROUNDS := 1
 ci: CLI := dev
 ci: BACKTEST := 2000
+ci: SAMPLES := 1
 ci: lint test demo options bench ## What .ci/run runs
 
 .PHONY: reliability
@@ -153,8 +154,11 @@ ROUNDS ?= 20
 # The profile of the command line that is measured, and how many findings it gets.
 CLI ?= cli
 BACKTEST ?= 200000
-bench: build $(TOOLS)/moto.installed ## Measure the function beside programs that do less, and the backtest
+# How often each step of the core is measured.
+SAMPLES ?= 100
+bench: build $(TOOLS)/moto.installed ## Measure the function beside programs that do less, the backtest, and the core
 	PATH="$(DEPLOY_BIN):$$PATH" cargo lambda build --quiet --locked --release --example bench-empty --example bench-floor
 	$(PYTHON) benches/bench.py --rounds $(ROUNDS)
-	cargo build --quiet --locked --profile $(CLI) --bin portcullis --example bench-findings
+	cargo build --quiet --locked --profile $(CLI) --bin portcullis --example bench-findings --example bench-core
 	$(PYTHON) benches/backtest.py --built target/$(CLI:dev=debug) --findings $(BACKTEST) --rounds $$(( ($(ROUNDS) + 6) / 7 ))
+	target/$(CLI:dev=debug)/examples/bench-core --bench --sample-count $(SAMPLES)

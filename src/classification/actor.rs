@@ -1,5 +1,6 @@
 //! Who acted, whether the team trusts them, and whether they are among those who may never be locked out.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -118,6 +119,9 @@ pub(super) fn classify(
         })
     };
     let pattern = matching(&policy.trusted.principals, Doubt::No);
+    // As it is written, a pattern matches all that it matches as it holds for the target.
+    let break_glass = matching(&policy.break_glass, Doubt::Yes)
+        .and_then(|_| matching(&break_glass(policy, own, account), Doubt::Yes));
     let trust = pattern
         .map(|pattern| format!("{pattern} is in trusted.principals"))
         .or_else(|| {
@@ -138,7 +142,7 @@ pub(super) fn classify(
         account: actor.account.clone(),
         authorization,
         because,
-        break_glass: matching(&break_glass(policy, own, account), Doubt::Yes),
+        break_glass,
         own: matching(&own.principals, Doubt::Yes).is_some(),
     }
 }
@@ -182,7 +186,7 @@ enum Doubt {
 impl Candidate {
     fn matches(&self, pattern: &str, doubt: Doubt) -> bool {
         if self.path_known {
-            return WildMatch::new(pattern).matches(&self.arn);
+            return fits(pattern, &self.arn);
         }
         let (has_path, name) = match (pattern.split_once('/'), pattern.rsplit_once('/')) {
             (Some((head, _)), Some((rest, name))) => (head != rest, name),
@@ -194,20 +198,29 @@ impl Candidate {
         if says_nothing || (in_doubt && doubt == Doubt::No) {
             return false;
         }
-        WildMatch::new(&without_path(pattern)).matches(&self.arn)
+        fits(&without_path(pattern), &self.arn)
     }
+}
+
+/// Whether a pattern matches an ARN. Making a pattern costs more than it takes to see that most cannot match.
+fn fits(pattern: &str, arn: &str) -> bool {
+    let is_wild = ['*', '?'];
+    let first = pattern.split(is_wild).next().unwrap_or_default();
+    let last = pattern.rsplit(is_wild).next().unwrap_or_default();
+    arn.starts_with(first) && arn.ends_with(last) && WildMatch::new(pattern).matches(arn)
 }
 
 fn arns(actor: &Actor, finding: &Finding) -> Vec<Candidate> {
     let account = actor.account.as_deref().unwrap_or(&finding.account);
-    let partition = &finding.partition;
+    let iam =
+        |account, kind, name| ["arn:", &finding.partition, ":iam::", account, kind, name].concat();
     let mut candidates = Vec::new();
     if let Some(arn) = &actor.arn {
         match session_role(arn) {
             // The ARN of a session has the role's name and no path.
             Some((account, role)) => {
                 candidates.push(Candidate {
-                    arn: format!("arn:{partition}:iam::{account}:role/{role}"),
+                    arn: iam(account, ":role/", role),
                     path_known: false,
                 });
             }
@@ -218,22 +231,21 @@ fn arns(actor: &Actor, finding: &Finding) -> Vec<Candidate> {
         }
     }
     if let (Some(name), true) = (&actor.name, candidates.is_empty()) {
-        let resource = match actor.user_type {
-            UserType::AssumedRole => Some("role"),
-            UserType::IamUser => Some("user"),
+        let kind = match actor.user_type {
+            UserType::AssumedRole => Some(":role/"),
+            UserType::IamUser => Some(":user/"),
             _ => None,
         };
-        if let Some(resource) = resource {
-            let arn = format!("arn:{partition}:iam::{account}:{resource}/{name}");
+        if let Some(kind) = kind {
             candidates.push(Candidate {
-                arn,
+                arn: iam(account, kind, name),
                 path_known: false,
             });
         }
     }
     if actor.user_type == UserType::Root {
         candidates.push(Candidate {
-            arn: format!("arn:{partition}:iam::{account}:root"),
+            arn: iam(account, ":root", ""),
             path_known: true,
         });
     }
@@ -250,9 +262,11 @@ fn session_role(arn: &str) -> Option<(&str, &str)> {
 }
 
 /// `arn:aws:iam::1:role/team/Name` as `arn:aws:iam::1:role/Name`.
-fn without_path(pattern: &str) -> String {
+fn without_path(pattern: &str) -> Cow<'_, str> {
     match (pattern.split_once('/'), pattern.rsplit_once('/')) {
-        (Some((head, _)), Some((_, name))) => format!("{head}/{name}"),
-        _ => pattern.to_owned(),
+        (Some((head, _)), Some((rest, name))) if head != rest => {
+            Cow::Owned([head, "/", name].concat())
+        }
+        _ => Cow::Borrowed(pattern),
     }
 }

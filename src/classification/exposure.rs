@@ -49,12 +49,12 @@ pub(super) fn exposure(
     let policy = observed.bucket_policy();
     match policy {
         Ok(policy) => by_policy(policy, observed, bucket, &mut openings),
-        Err(error) => unknown.push(error.to_string()),
+        Err(error) => unknown.push(error.told()),
     }
     match observed.acl() {
         Ok(acl) => by_acl(acl, observed, &mut openings),
         Err(_) if bucket.directory => {}
-        Err(error) => unknown.push(error.to_string()),
+        Err(error) => unknown.push(error.told()),
     }
     // Most buckets have none, and rules that ask only about the bucket do not have them read.
     if let Ok(points) = observed.access_points() {

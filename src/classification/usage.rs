@@ -94,7 +94,7 @@ pub(super) fn uses(observed: &Settings, bucket: Option<&Bucket>) -> Uses {
     match observed.xml(SettingKind::Website) {
         Ok(None) => {}
         Ok(Some(_)) => uses.add(BucketUse::Website, "it has a website configuration"),
-        Err(unknown) => uses.unread.push(unknown.to_string()),
+        Err(unknown) => uses.unread.push(unknown.told()),
     }
     match observed.bucket_policy() {
         Ok(policy) => {
@@ -103,7 +103,7 @@ pub(super) fn uses(observed: &Settings, bucket: Option<&Bucket>) -> Uses {
                 by_statement(statement, &bucket.account, &mut uses);
             }
         }
-        Err(unknown) => uses.unread.push(unknown.to_string()),
+        Err(unknown) => uses.unread.push(unknown.told()),
     }
     match observed.acl() {
         Ok(_) => {
@@ -112,7 +112,7 @@ pub(super) fn uses(observed: &Settings, bucket: Option<&Bucket>) -> Uses {
                 uses.add(BucketUse::LogTarget, why);
             }
         }
-        Err(unknown) => uses.unread.push(unknown.to_string()),
+        Err(unknown) => uses.unread.push(unknown.told()),
     }
     match observed.xml(SettingKind::Replication) {
         Ok(configuration) => {
@@ -127,7 +127,7 @@ pub(super) fn uses(observed: &Settings, bucket: Option<&Bucket>) -> Uses {
                 uses.add(BucketUse::ReplicationSource, why);
             }
         }
-        Err(unknown) => uses.unread.push(unknown.to_string()),
+        Err(unknown) => uses.unread.push(unknown.told()),
     }
     uses.unread.sort();
     uses.unread.dedup();

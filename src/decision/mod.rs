@@ -216,7 +216,7 @@ pub fn weigh<'p>(situation: &Situation<'p>) -> Weighed<'p> {
         rule,
         place: policy.place(selected.rule.map_or(1, |rule| rule.line)),
         mode,
-        mode_because: mode_because.clone(),
+        mode_because,
         taken: Vec::new(),
         withheld: Vec::new(),
         follow_up: Vec::new(),
@@ -255,7 +255,7 @@ pub fn weigh<'p>(situation: &Situation<'p>) -> Weighed<'p> {
         .rule
         .and_then(|rule| rule.mode_line)
         .unwrap_or(policy.mode_line);
-    let gate = gate(situation, mode, &mode_because, mode_line);
+    let gate = gate(situation, mode, &decision.mode_because, mode_line);
     let follow_ups = selected.rule.iter().flat_map(|rule| &rule.follow_up);
     decision.follow_up = follow_ups
         .map(|follow_up| AskedFollowUp {

@@ -1,11 +1,12 @@
 //! From one `detail` to one [`Finding`], or to the reason why it is left alone.
 
+use std::mem::take;
 use std::net::IpAddr;
 
 use super::buckets::{Buckets, Reference, is_account, is_region, unique};
 use super::error::{EventError, Place, quoted};
 use super::read::{Event, Ignored, IgnoredReason};
-use super::wire::{ApiCallAction, Detail, S3Bucket, Service};
+use super::wire::{ApiCallAction, Detail, Resource, S3Bucket, Service};
 use super::{Call, Finding, Object, Remote, Target, actor, sequence};
 
 /// The one classic type that names no bucket: what it reports belongs to the account.
@@ -13,8 +14,8 @@ const ACCOUNT_BLOCK_DISABLED: &str = "Policy:S3/AccountBlockPublicAccessDisabled
 
 /// Reads one finding, whose keys have their wire names. The first result is the event; others are buckets of it that
 /// cannot be named. Where no bucket can be named, these errors are all there is.
-pub(super) fn read(detail: Detail, place: &Place) -> Vec<Result<Event, EventError>> {
-    match Required::of(&detail, place) {
+pub(super) fn read(mut detail: Box<Detail>, place: &Place) -> Vec<Result<Event, EventError>> {
+    match Required::of(&mut detail, place) {
         Ok(required) => read_whole(detail, required, place),
         Err(error) => vec![Err(error)],
     }
@@ -22,7 +23,7 @@ pub(super) fn read(detail: Detail, place: &Place) -> Vec<Result<Event, EventErro
 
 /// The same for one that is known to have what it must have.
 pub(super) fn read_whole(
-    detail: Detail,
+    detail: Box<Detail>,
     required: Required,
     place: &Place,
 ) -> Vec<Result<Event, EventError>> {
@@ -57,29 +58,30 @@ pub(super) struct Required {
 }
 
 impl Required {
-    pub(super) fn of(detail: &Detail, place: &Place) -> Result<Self, EventError> {
-        let field = |key: &str, value: &Option<String>, is: fn(&str) -> bool, expected| {
+    /// Takes them out of a finding.
+    pub(super) fn of(detail: &mut Detail, place: &Place) -> Result<Self, EventError> {
+        let field = |key: &str, value: &mut Option<String>, is: fn(&str) -> bool, expected| {
             let place = || place.key(key).to_string();
-            match value {
+            match value.take() {
                 None => Err(EventError::Missing { place: place() }),
-                Some(text) if is(text) => Ok(text.clone()),
+                Some(text) if is(&text) => Ok(text),
                 Some(text) => Err(EventError::Unusable {
                     place: place(),
-                    found: quoted(text),
+                    found: quoted(&text),
                     expected,
                 }),
             }
         };
         Ok(Self {
-            id: field("id", &detail.id, is_id, "a finding id")?,
-            kind: field("type", &detail.kind, |_| true, "a finding type")?,
+            id: field("id", &mut detail.id, is_id, "a finding id")?,
+            kind: field("type", &mut detail.kind, |_| true, "a finding type")?,
             account: field(
                 "accountId",
-                &detail.account_id,
+                &mut detail.account_id,
                 is_account,
                 "an account id (digits only)",
             )?,
-            region: field("region", &detail.region, is_region, "a Region")?,
+            region: field("region", &mut detail.region, is_region, "a Region")?,
         })
     }
 }
@@ -127,7 +129,7 @@ fn is_sample(detail: &Detail) -> bool {
 }
 
 fn finding(
-    mut detail: Detail,
+    mut detail: Box<Detail>,
     required: Required,
     place: &Place,
     problems: &mut Vec<EventError>,
@@ -139,19 +141,29 @@ fn finding(
         region,
     } = required;
     let sample = is_sample(&detail);
-    let affected = if sample {
-        Vec::new()
-    } else {
-        affected(&detail).to_vec()
+    let partition = partition(&detail, &region);
+    let Resource {
+        access_key_details,
+        s3_bucket_details,
+        instance_details,
+    } = detail.resource;
+    let service = &mut detail.service;
+    let action = &mut service.action.aws_api_call_action;
+    let affected = match sample {
+        true => Vec::new(),
+        false => take(&mut action.affected_resources.buckets),
     };
-    let bucket_details = std::mem::take(&mut detail.resource.s3_bucket_details);
-    let said = std::mem::take(&mut detail.service.detection.sequence);
-    let service = &detail.service;
-    let action = &service.action.aws_api_call_action;
 
     let mut buckets = Buckets::default();
     let details_place = || place.key("resource").key("s3BucketDetails");
-    add_details(bucket_details, details_place, &id, &mut buckets, problems);
+    add_details(
+        s3_bucket_details,
+        details_place,
+        &id,
+        &mut buckets,
+        problems,
+    );
+    let said = take(&mut service.detection.sequence);
     let sequence_place = || place.key("service").key("detection").key("sequence");
     let told = sequence::read(said, sequence_place, &id, &mut buckets, problems);
     if buckets.is_empty() && problems.is_empty() {
@@ -167,15 +179,15 @@ fn finding(
         buckets.into_targets(&account)
     };
 
-    let instance = detail.resource.instance_details.instance_id.as_deref();
     let caller = actor::caller(
         &kind,
-        std::mem::take(&mut detail.resource.access_key_details),
+        access_key_details,
         &action.remote_account_details,
-        instance,
+        instance_details.instance_id.as_deref(),
     );
+    let remote = remote(action);
     Finding {
-        partition: partition(&detail, &region),
+        partition,
         severity: detail.severity.unwrap_or_default(),
         created_at: detail.created_at,
         updated_at: detail.updated_at,
@@ -187,7 +199,7 @@ fn finding(
         targets,
         actors: caller.into_iter().chain(told.actors).collect(),
         calls: call(service).into_iter().chain(told.calls).collect(),
-        remotes: remote(action).into_iter().chain(told.remotes).collect(),
+        remotes: remote.into_iter().chain(told.remotes).collect(),
         threats: threats(service),
         indicators: told.indicators,
         id,
@@ -197,7 +209,7 @@ fn finding(
         arn: detail.arn,
         title: detail.title,
         description: detail.description,
-        detector: detail.service.detector_id,
+        detector: service.detector_id.take(),
         detection_rule: detail.custom_detection_rule_name,
         attack_sequence: detail.associated_attack_sequence_arn,
     }
@@ -306,68 +318,72 @@ fn partition(detail: &Detail, region: &str) -> String {
         .to_owned()
 }
 
-fn call(service: &Service) -> Option<Call> {
-    let action = &service.action.aws_api_call_action;
-    let info = &service.additional_info;
+// From here on texts are taken out of the finding, and not copied: a backtest reads very many.
+
+fn call(service: &mut Service) -> Option<Call> {
+    let action = &mut service.action.aws_api_call_action;
+    let info = &mut service.additional_info;
     let user_agents = [
-        &action.user_agent,
-        &info.user_agent.full_user_agent,
-        &info.value.user_agent.full_user_agent,
+        &mut action.user_agent,
+        &mut info.user_agent.full_user_agent,
+        &mut info.value.user_agent.full_user_agent,
     ];
     Some(Call {
-        api: action.api.clone()?,
-        service: action.service_name.clone(),
-        error: action.error_code.clone(),
-        user_agent: user_agents.into_iter().flatten().next().cloned(),
+        api: action.api.take()?,
+        service: action.service_name.take(),
+        error: action.error_code.take(),
+        user_agent: user_agents.into_iter().find_map(Option::take),
     })
 }
 
-fn remote(action: &ApiCallAction) -> Option<Remote> {
-    let said = &action.remote_ip_details;
-    let account = &action.remote_account_details;
-    let organization = &said.organization;
-    let country = &said.country;
+fn remote(action: &mut ApiCallAction) -> Option<Remote> {
+    let said = &mut action.remote_ip_details;
+    let account = &mut action.remote_account_details;
+    let organization = &mut said.organization;
+    let country = &mut said.country;
+    let organizations = [
+        &mut organization.asn_org,
+        &mut organization.org,
+        &mut organization.isp,
+    ];
     let remote = Remote {
         address: [&said.ip_address_v4, &said.ip_address_v6]
             .into_iter()
             .flatten()
             .find_map(|text| text.trim().parse::<IpAddr>().ok()),
-        domain: [&action.domain_details.domain, &account.aws_service_name]
-            .into_iter()
-            .flatten()
-            .next()
-            .cloned(),
+        domain: [
+            &mut action.domain_details.domain,
+            &mut account.aws_service_name,
+        ]
+        .into_iter()
+        .find_map(Option::take),
         country: country
             .country_name
-            .clone()
-            .or_else(|| country.country_code.clone()),
-        asn: organization.asn.clone().and_then(sequence::digits),
-        organization: [&organization.asn_org, &organization.org, &organization.isp]
-            .into_iter()
-            .flatten()
-            .next()
-            .cloned(),
-        account: account.account_id.clone().filter(|id| is_account(id)),
+            .take()
+            .or_else(|| country.country_code.take()),
+        asn: organization.asn.take().and_then(sequence::digits),
+        organization: organizations.into_iter().find_map(Option::take),
+        account: account.account_id.take().filter(|id| is_account(id)),
         affiliated: account.affiliated,
     };
     (remote != Remote::default()).then_some(remote)
 }
 
-fn threats(service: &Service) -> Vec<String> {
+fn threats(service: &mut Service) -> Vec<String> {
     let mut names = Vec::new();
-    for threat in &service.evidence.threat_intelligence_details {
-        names.extend(threat.threat_list_name.clone());
-        names.extend(threat.threat_names.iter().cloned());
+    for threat in take(&mut service.evidence.threat_intelligence_details) {
+        names.extend(threat.threat_list_name);
+        names.extend(threat.threat_names);
     }
-    let info = &service.additional_info;
+    let info = &mut service.additional_info;
     let of_info = [
-        &info.threat_list_name,
-        &info.threat_name,
-        &info.value.threat_list_name,
-        &info.value.threat_name,
+        &mut info.threat_list_name,
+        &mut info.threat_name,
+        &mut info.value.threat_list_name,
+        &mut info.value.threat_name,
     ];
-    names.extend(of_info.into_iter().flatten().cloned());
-    let malware = &service.malware_scan_details.threats;
-    names.extend(malware.iter().filter_map(|threat| threat.name.clone()));
+    names.extend(of_info.into_iter().flat_map(take));
+    let malware = take(&mut service.malware_scan_details.threats);
+    names.extend(malware.into_iter().filter_map(|threat| threat.name));
     unique(names, String::clone)
 }

@@ -99,11 +99,10 @@ pub(super) fn tags<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<BTreeMap<String, String>, D::Error> {
     #[derive(Default, Deserialize)]
-    #[serde(default)]
     struct Tag {
-        #[serde(deserialize_with = "text")]
+        #[serde(default, deserialize_with = "text")]
         key: Option<String>,
-        #[serde(deserialize_with = "text")]
+        #[serde(default, deserialize_with = "text")]
         value: Option<String>,
     }
     let tags: Vec<Tag> = list(from)?;
@@ -140,7 +139,10 @@ enum Loose<'de> {
 impl Loose<'_> {
     fn into_text(self) -> Option<String> {
         match self {
-            Self::Text(text) => (!text.trim().is_empty()).then(|| text.into_owned()),
+            Self::Text(text) => {
+                let is_blank = text.chars().all(char::is_whitespace);
+                (!is_blank).then(|| text.into_owned())
+            }
             Self::Number(number) => Some(number.to_string()),
             Self::Flag(_) | Self::Other => None,
         }

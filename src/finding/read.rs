@@ -128,7 +128,7 @@ fn text(input: &[u8]) -> Result<&str, EventError> {
 /// One JSON document of the input.
 enum Document {
     /// A finding that needed no second look.
-    Straight(Box<Straight>),
+    Straight(Straight),
     /// Anything else.
     Value(Value),
     Broken(EventError),

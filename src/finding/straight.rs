@@ -18,13 +18,13 @@ use super::wire::Detail;
 
 /// A finding, and whether it is in an envelope.
 pub(super) struct Straight {
-    detail: Detail,
+    detail: Box<Detail>,
     required: Required,
     enveloped: bool,
 }
 
 impl Straight {
-    pub(super) fn read(self: Box<Self>, place: Place) -> Vec<Result<Event, EventError>> {
+    pub(super) fn read(self, place: Place) -> Vec<Result<Event, EventError>> {
         let place = match self.enveloped {
             true => place.key("detail"),
             false => place,
@@ -34,23 +34,23 @@ impl Straight {
 }
 
 /// The finding with which a text begins, and its length in bytes; none where it is to be read the other way.
-pub(super) fn straight(text: &str) -> Option<(Box<Straight>, usize)> {
+pub(super) fn straight(text: &str) -> Option<(Straight, usize)> {
     // EventBridge writes `detail-type` near the beginning. A wrong guess costs time and nothing else.
     const NEAR: usize = 400;
     let near = text.as_bytes().get(..NEAR).unwrap_or(text.as_bytes());
     let enveloped = memchr::memmem::find(near, b"\"detail-type\"").is_some();
     let json = serde_json::Deserializer::from_str(text);
-    let (detail, length) = match enveloped {
+    let (mut detail, length) = match enveloped {
         true => first(json.into_iter::<Enveloped>()).map(|(found, length)| (found.0, length)),
         false => first(json.into_iter::<Bare>()).map(|(found, length)| (found.0, length)),
     }?;
     let anywhere = Place::document(String::new());
     let straight = Straight {
-        required: Required::of(&detail, &anywhere).ok()?,
+        required: Required::of(&mut detail, &anywhere).ok()?,
         detail,
         enveloped,
     };
-    Some((Box::new(straight), length))
+    Some((straight, length))
 }
 
 fn first<'de, T: Deserialize<'de>>(
@@ -61,7 +61,7 @@ fn first<'de, T: Deserialize<'de>>(
 }
 
 /// A finding with nothing around it.
-struct Bare(Detail);
+struct Bare(Box<Detail>);
 
 impl<'de> Deserialize<'de> for Bare {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -79,7 +79,7 @@ impl<'de> Visitor<'de> for BareVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Bare, A::Error> {
-        let detail = Detail::deserialize(MapAccessDeserializer::new(Plain(map)))?;
+        let detail = Box::<Detail>::deserialize(MapAccessDeserializer::new(Plain(map)))?;
         // With this type and a message it would be a notification of SNS.
         match detail.kind.as_deref() {
             Some("Notification") => Err(A::Error::custom("may be a notification")),
@@ -116,7 +116,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Plain<A> {
 }
 
 /// A finding in an EventBridge event.
-struct Enveloped(Detail);
+struct Enveloped(Box<Detail>);
 
 impl<'de> Deserialize<'de> for Enveloped {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -157,7 +157,7 @@ impl<'de> Visitor<'de> for EnvelopedVisitor {
 }
 
 /// A finding as an object, and as nothing else.
-struct Object(Detail);
+struct Object(Box<Detail>);
 
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -175,6 +175,6 @@ impl<'de> Visitor<'de> for ObjectVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object, A::Error> {
-        Detail::deserialize(MapAccessDeserializer::new(map)).map(Object)
+        Box::deserialize(MapAccessDeserializer::new(map)).map(Object)
     }
 }

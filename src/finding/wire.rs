@@ -16,9 +16,9 @@ macro_rules! wire {
         $(
             $(#[$meta])*
             #[derive(Debug, Default, Deserialize)]
-            #[serde(default, rename_all = "camelCase")]
+            #[serde(rename_all = "camelCase")]
             pub(super) struct $name {
-                $($(#[$field_meta])* #[serde(deserialize_with = $with)] pub(super) $field: $type),+
+                $($(#[$field_meta])* #[serde(default, deserialize_with = $with)] pub(super) $field: $type),+
             }
         )+
     };

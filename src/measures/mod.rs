@@ -31,6 +31,8 @@ mod setting;
 mod who;
 
 use std::collections::BTreeSet;
+use std::mem::discriminant;
+use std::sync::LazyLock;
 
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -252,46 +254,49 @@ impl Measure {
     ///
     /// Public grants go first: a policy that is no longer public is one that S3 accepts while BlockPublicPolicy is on. What
     /// copies statements goes after all that write them.
-    pub fn catalogue() -> Vec<Measure> {
-        vec![
-            Measure::RemovePublicGrants {},
-            Measure::DenyActor {
-                scope: Scope::default(),
-            },
-            Measure::DenySourceIp {},
-            Measure::DenyOutside {
-                organizations: Vec::new(),
-                accounts: Vec::new(),
-            },
-            Measure::RestrictNetwork {
-                vpc_endpoints: Vec::new(),
-                vpcs: Vec::new(),
-                cidrs: Vec::new(),
-            },
-            Measure::DenyPresignedUrls { older_than: None },
-            Measure::FreezeConfiguration {
-                whom: Whom::default(),
-            },
-            Measure::QuarantineObject {},
-            Measure::Isolate {
-                access: Access::default(),
-            },
-            Measure::PreserveData {
-                whom: Whom::everyone(),
-            },
-            Measure::LockAccessPoints {},
-            Measure::DisableAcls {},
-            Measure::RemoveCors {},
-            Measure::PauseReplication {},
-            Measure::BlockCustomerKeys {},
-            Measure::RestoreLogging {
-                target_bucket: String::new(),
-                prefix: String::new(),
-            },
-            Measure::BlockPublicAccess { flags: Flag::all() },
-            Measure::BlockAccountPublicAccess {},
-            Measure::MarkContained {},
-        ]
+    pub fn catalogue() -> &'static [Measure] {
+        static CATALOGUE: LazyLock<Vec<Measure>> = LazyLock::new(|| {
+            vec![
+                Measure::RemovePublicGrants {},
+                Measure::DenyActor {
+                    scope: Scope::default(),
+                },
+                Measure::DenySourceIp {},
+                Measure::DenyOutside {
+                    organizations: Vec::new(),
+                    accounts: Vec::new(),
+                },
+                Measure::RestrictNetwork {
+                    vpc_endpoints: Vec::new(),
+                    vpcs: Vec::new(),
+                    cidrs: Vec::new(),
+                },
+                Measure::DenyPresignedUrls { older_than: None },
+                Measure::FreezeConfiguration {
+                    whom: Whom::default(),
+                },
+                Measure::QuarantineObject {},
+                Measure::Isolate {
+                    access: Access::default(),
+                },
+                Measure::PreserveData {
+                    whom: Whom::everyone(),
+                },
+                Measure::LockAccessPoints {},
+                Measure::DisableAcls {},
+                Measure::RemoveCors {},
+                Measure::PauseReplication {},
+                Measure::BlockCustomerKeys {},
+                Measure::RestoreLogging {
+                    target_bucket: String::new(),
+                    prefix: String::new(),
+                },
+                Measure::BlockPublicAccess { flags: Flag::all() },
+                Measure::BlockAccountPublicAccess {},
+                Measure::MarkContained {},
+            ]
+        });
+        &CATALOGUE
     }
 
     /// What the measure is and needs.
@@ -328,7 +333,7 @@ impl Measure {
     pub fn rank(&self) -> usize {
         Self::catalogue()
             .iter()
-            .position(|other| other.name() == self.name())
+            .position(|other| discriminant(other) == discriminant(self))
             .unwrap_or(usize::MAX)
     }
 

@@ -85,5 +85,5 @@ pub(super) fn disable_rules(
 }
 
 pub(super) fn unreadable(unknown: Unknown) -> Stop {
-    Stop::new(Guard::Unreadable, unknown.to_string())
+    Stop::new(Guard::Unreadable, unknown.told())
 }

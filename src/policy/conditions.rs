@@ -161,6 +161,8 @@ impl Match {
 pub struct Glob {
     text: String,
     pattern: WildMatch,
+    /// Where its first wildcard is, in bytes.
+    fixed: usize,
 }
 
 impl Glob {
@@ -169,6 +171,7 @@ impl Glob {
         Glob {
             text: text.to_owned(),
             pattern: WildMatch::new(text),
+            fixed: text.find(['*', '?']).unwrap_or(text.len()),
         }
     }
 
@@ -179,7 +182,13 @@ impl Glob {
 
     /// Whether the whole of a text matches.
     pub fn matches(&self, text: &str) -> bool {
-        self.pattern.matches(text)
+        // Most patterns have no wildcard, or one at their end.
+        let (fixed, rest) = self.text.split_at(self.fixed);
+        text.strip_prefix(fixed).is_some_and(|end| match rest {
+            "" => end.is_empty(),
+            "*" => true,
+            _ => self.pattern.matches(text),
+        })
     }
 
     /// Whether everything that `other` matches is surely matched by this one too.
@@ -345,4 +354,28 @@ fn covers_globs(ours: &[Glob], theirs: &[Glob]) -> bool {
 
 fn covers_words<W: PartialEq>(ours: &[W], theirs: &[W]) -> bool {
     ours.is_empty() || (!theirs.is_empty() && theirs.iter().all(|their| ours.contains(their)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every text of four of these, of which one is nothing.
+    fn texts(letters: &[&str]) -> Vec<String> {
+        (0..4).fold(vec![String::new()], |texts, _| {
+            let longer = |text| letters.iter().map(move |letter| format!("{text}{letter}"));
+            texts.iter().flat_map(longer).collect()
+        })
+    }
+
+    #[test]
+    fn the_short_way_of_a_glob_ends_where_the_long_one_does() {
+        for pattern in texts(&["", "a", "\u{fc}", "*", "?"]) {
+            let glob = Glob::new(&pattern);
+            for text in texts(&["", "a", "\u{fc}", "*"]) {
+                let long = glob.pattern.matches(&text);
+                assert_eq!(glob.matches(&text), long, "{pattern} {text}");
+            }
+        }
+    }
 }

@@ -276,7 +276,7 @@ impl Policy {
 
     /// Where a line of this policy is, as outcomes cite it: `policy.yaml:31`.
     pub fn place(&self, line: u32) -> String {
-        format!("{}:{line}", self.name)
+        [self.name.as_str(), ":", &line.to_string()].concat()
     }
 
     /// The mode that takes effect for a rule, and what makes it so: every setting that would have to change for a
@@ -293,7 +293,8 @@ impl Policy {
             limits.push(format!("the deployment's mode is {mode}"));
         }
         if self.mode == mode {
-            limits.push(format!("mode: {mode} at {}", self.place(self.mode_line)));
+            let place = self.place(self.mode_line);
+            limits.push(["mode: ", mode.word(), " at ", &place].concat());
         }
         if let (Some(own), Some(line)) = (rule.mode, rule.mode_line)
             && own == mode
