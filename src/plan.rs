@@ -32,6 +32,18 @@ impl Change {
         self.is_as(&self.before, seen)
     }
 
+    /// Whether it writes a policy that S3 takes only as long as BlockPublicPolicy is off: one that still admits everybody.
+    pub fn leaves_a_policy_public(&self) -> bool {
+        let is_public =
+            |policy: Option<&PolicyDocument>| policy.is_some_and(PolicyDocument::is_public);
+        match (self.before.access_points(), self.after.access_points()) {
+            (Some(before), Some(after)) => before
+                .changed(after)
+                .any(|(_, point)| point.vpc.is_none() && is_public(point.policy.as_ref())),
+            _ => is_public(self.after.policy()),
+        }
+    }
+
     /// Whether it turns on the flag with which S3 takes no policy any more that admits everybody. Flags that could not be read
     /// may have had it on.
     pub fn turns_on_block_public_policy(&self) -> bool {

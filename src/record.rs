@@ -127,6 +127,24 @@ pub struct RunResult {
     pub sensitivity: Option<Reasoned<Sensitivity>>,
 }
 
+impl RunResult {
+    /// Takes in what an earlier plan of the same delivery has changed and this one had not to.
+    pub fn take_in(&mut self, earlier: &RunResult) {
+        let is_own =
+            |change: &ChangeResult| self.changes.iter().any(|own| own.setting == change.setting);
+        let made = earlier.changes.iter();
+        let made = made.filter(|change| change.status == ChangeStatus::Verified && !is_own(change));
+        // What it left open, the later plan has settled.
+        let made = made.map(|change| ChangeResult {
+            detail: None,
+            may_succeed_later: false,
+            ..change.clone()
+        });
+        let made: Vec<ChangeResult> = made.collect();
+        self.changes.splice(0..0, made);
+    }
+}
+
 /// What became of one follow-up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -113,7 +113,9 @@ fn causes(old: &Ruling, new: &Ruling) -> Vec<Cause> {
         if old.verdict.mode != new.verdict.mode {
             causes.push(new.cause(Side::New, PolicyPart::Mode, mode_line(new.policy, after)));
             // A line of the rule's own that held it back, and is gone.
-            if let (Some(line), None) = (before.mode_line, after.mode_line) {
+            if let (Some(Mode::Observe), Some(line), None) =
+                (before.mode, before.mode_line, after.mode_line)
+            {
                 causes.push(old.cause(Side::Old, PolicyPart::Mode, line));
             }
         }

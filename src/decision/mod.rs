@@ -18,7 +18,7 @@ use crate::enrichment::{Enrichment, Standing};
 use crate::finding::{Bucket, Finding, Target};
 use crate::guard::Guard;
 use crate::measures::{Context, Measure, Stop};
-use crate::plan::Plan;
+use crate::plan::{Change, Plan};
 use crate::policy::{Asked, FollowUp, Held, Mode, Policy, Rule, Selected, Skipped, Withhold};
 use crate::settings::{SettingKind, Settings};
 
@@ -80,7 +80,7 @@ pub struct Decision {
 }
 
 /// What is said where BlockPublicPolicy waits for a write.
-pub(crate) const UNTIL_WRITTEN: &str = "block-public-policy waits until the bucket policy is written: with it on, S3 takes no policy that still admits everybody";
+const UNTIL_WRITTEN: &str = "block-public-policy waits until the policy is written: with it on, S3 takes no policy that still admits everybody";
 
 /// A measure that is carried out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -134,10 +134,10 @@ impl Decision {
         !self.taken.is_empty() && !self.plan.is_empty()
     }
 
-    /// Has BlockPublicPolicy wait where the plan writes a bucket policy that still admits everybody, and S3 has just not taken
-    /// it: with the flag on it never would. Returns whether something waits now.
+    /// Has BlockPublicPolicy wait where the plan writes a policy that still admits everybody, and S3 has just not taken it:
+    /// with the flag on it never would. Returns whether there is such a policy.
     pub fn wait_for_the_policy(&mut self) -> bool {
-        if !self.plan.leaves_the_policy_public() {
+        if !self.plan.changes.iter().any(Change::leaves_a_policy_public) {
             return false;
         }
         let waiting = self.plan.leave_block_public_policy();
@@ -156,7 +156,7 @@ impl Decision {
                 taken.notes.push(UNTIL_WRITTEN.to_owned());
             }
         }
-        !waiting.is_empty()
+        true
     }
 }
 

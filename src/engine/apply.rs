@@ -7,10 +7,9 @@ use tokio::time::{Instant, timeout};
 
 use super::{Engine, unique};
 use crate::aws::{self, AwsError, Meaning, Place};
-use crate::decision::UNTIL_WRITTEN;
 use crate::plan::Change;
 use crate::record::{ChangeResult, ChangeStatus, Outcome, Record, RunResult, VERSION};
-use crate::settings::{Setting, SettingKind};
+use crate::settings::Setting;
 use crate::store::Lease;
 
 /// Pauses before a write is tried again: S3 refuses a change while another one is in progress on the bucket.
@@ -29,48 +28,65 @@ pub(super) struct Applied {
     pub(super) anew: Option<Anew>,
 }
 
-/// What makes the rest of a plan worthless.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// Why a plan is not the last one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Anew {
     /// Somebody changed a setting before its turn came.
-    #[error("another setting of the plan was changed by somebody")]
     Overtaken,
-    /// The bucket policy was not taken, and BlockPublicPolicy would have S3 never take it.
-    #[error(
-        "the bucket policy could not be changed, and with block-public-policy on it never could"
-    )]
+    /// A policy that still admits everybody was not taken, and BlockPublicPolicy would have S3 never take it.
     PolicyRefused,
+    /// Such a policy was taken after all, and BlockPublicPolicy is still to be turned on.
+    PolicyTaken,
+}
+
+impl Anew {
+    pub(super) fn why(self) -> &'static str {
+        match self {
+            Self::Overtaken => "another setting of the plan was changed by somebody",
+            Self::PolicyRefused => {
+                "a policy could not be changed, and with block-public-policy on it never could"
+            }
+            Self::PolicyTaken => "block-public-policy, which waited for this, comes next",
+        }
+    }
+}
+
+/// How a plan is carried out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// When its settings were last looked at.
+    pub(super) looked: Instant,
+    /// Whether it leaves BlockPublicPolicy for later, because S3 has not taken a policy.
+    pub(super) waits: bool,
+    /// Whether no other plan may follow.
+    pub(super) is_last: bool,
 }
 
 impl Engine<'_> {
-    /// Carries out a record's plan, whose settings were last looked at at `looked`. Never fails as a whole: what became of each
-    /// change is in the result. `waits` says that the plan leaves BlockPublicPolicy to the next delivery because S3 did not take
-    /// the bucket policy.
+    /// Carries out a record's plan. Never fails as a whole: what became of each change is in the result.
     pub(super) async fn apply(
         &self,
         record: &Record,
         place: &Place,
         lease: &Lease,
-        looked: Instant,
-        waits: bool,
+        terms: Terms,
     ) -> Applied {
         let plan = &record.decision.plan;
         let mut changes: Vec<ChangeResult> = Vec::new();
-        let mut anew = None;
+        let (mut anew, mut refused) = (None, false);
         for change in &plan.changes {
             // Nothing was written yet, so that the look beside the evidence is as good as another one.
-            let looks = !changes.is_empty() || looked.elapsed() > FRESH;
-            // The flags have waited for these policies once.
-            let pauses: &[u64] = match waits && is_policy(change.setting) {
+            let looks = !changes.is_empty() || terms.looked.elapsed() > FRESH;
+            // The flags have waited for this policy once.
+            let pauses: &[u64] = match terms.waits && change.leaves_a_policy_public() {
                 true => &[],
                 false => &WRITE_PAUSES,
             };
-            let refused = changes.iter().any(is_refused_policy) && plan.leaves_the_policy_public();
-            if refused && anew.is_none() && change.turns_on_block_public_policy() {
-                anew = Some(Anew::PolicyRefused);
+            if refused && change.turns_on_block_public_policy() && !terms.is_last {
+                anew = anew.or(Some(Anew::PolicyRefused));
             }
             let result = match anew {
-                Some(why) => NotMade::yet(&format!("not written: {why}")).result(change),
+                Some(why) => NotMade::yet(&format!("not written: {}", why.why())).result(change),
                 None => match self.change(change, place, lease, looks, pauses).await {
                     Ok(result) => result,
                     Err(not_made) => {
@@ -79,14 +95,16 @@ impl Engine<'_> {
                     }
                 },
             };
+            refused |= change.leaves_a_policy_public() && result.status != ChangeStatus::Verified;
             changes.push(result);
         }
-        let is_made = |change: &ChangeResult| change.status == ChangeStatus::Verified;
-        if waits && changes.iter().all(is_made) {
-            // The next delivery finds the policy written, and turns the flag on.
-            for change in changes.iter_mut().filter(|change| is_flags(change)) {
-                change.detail = Some(UNTIL_WRITTEN.to_owned());
-                change.may_succeed_later = true;
+        if terms.waits && !refused && anew.is_none() {
+            anew = Some(Anew::PolicyTaken);
+            for (change, result) in plan.changes.iter().zip(&mut changes) {
+                if change.leaves_a_policy_public() {
+                    result.detail = Some(format!("written: {}", Anew::PolicyTaken.why()));
+                    result.may_succeed_later = true;
+                }
             }
         }
         let count = |status| {
@@ -96,7 +114,7 @@ impl Engine<'_> {
         let verified = count(ChangeStatus::Verified) == changes.len();
         let failed = count(ChangeStatus::Failed) == changes.len();
         let outcome = match (verified, failed) {
-            (true, _) if waits => Outcome::Partial,
+            (true, _) if terms.waits => Outcome::Partial,
             (true, _) => match &record.rollback {
                 None => Outcome::Contained,
                 Some(rollback) if rollback.inverse.drift.is_empty() => Outcome::RolledBack,
@@ -260,22 +278,6 @@ impl NotMade {
             may_succeed_later: self.may_succeed_later,
         }
     }
-}
-
-fn is_flags(result: &ChangeResult) -> bool {
-    let kinds = [
-        SettingKind::PublicAccessBlock,
-        SettingKind::AccountPublicAccessBlock,
-    ];
-    kinds.contains(&result.setting)
-}
-
-fn is_policy(kind: SettingKind) -> bool {
-    [SettingKind::BucketPolicy, SettingKind::AccessPointPolicies].contains(&kind)
-}
-
-fn is_refused_policy(result: &ChangeResult) -> bool {
-    is_policy(result.setting) && result.status != ChangeStatus::Verified
 }
 
 /// Every write of ours replaces a whole document, so that writing it twice is as good as once.

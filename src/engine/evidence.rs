@@ -9,8 +9,9 @@ use crate::record::{ChangeResult, ChangeStatus, Outcome, Record, RunResult, VERS
 use crate::settings::Settings;
 use crate::store::{Created, Store, StoreError, record_key, result_key};
 
-/// Attempts at one delivery that are kept apart; more than Lambda ever makes.
-const ATTEMPTS: usize = 20;
+/// Attempts at one delivery that are kept apart: more than Lambda ever makes, and a week of a containment that is held and undone
+/// every hour.
+const ATTEMPTS: usize = 200;
 
 /// The evidence of a run.
 pub(super) struct Kept {

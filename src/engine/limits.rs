@@ -122,6 +122,8 @@ impl<'a> Hour<'a> {
         for attempt in 0..ATTEMPTS {
             let known = self.known(seen).await?;
             wishes.append(&mut *self.waiting.lock().await);
+            // Who has given up takes no place.
+            wishes.retain(|wish| !wish.answer.is_closed());
             let mut contained = known.contained.clone();
             let mut stops = Vec::new();
             for wish in &wishes {

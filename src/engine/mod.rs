@@ -27,7 +27,7 @@ use futures_util::future::{BoxFuture, Shared};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use apply::Anew;
+use apply::{Anew, Terms};
 use limits::Hour;
 use look::Look;
 use questions::{Memberships, Verification, beside};
@@ -43,14 +43,14 @@ use crate::finding::{Finding, Target};
 use crate::guard::Guard;
 use crate::measures::Stop;
 use crate::policy::{Mode, Policy};
-use crate::record::{Outcome, PolicyRef, Record, VERSION, record_id, target_digest};
+use crate::record::{Outcome, PolicyRef, Record, RunResult, VERSION, record_id, target_digest};
 use crate::settings::Settings;
 use crate::store::{KeyError, Lease, LeaseError, Store, StoreError};
 
 /// Targets of one finding that are worked on at the same time.
 const AT_ONCE: usize = 8;
-/// How often a plan is made anew because somebody changed the target while its evidence was being written.
-const ROUNDS: usize = 3;
+/// How often a plan is made anew because somebody changes the target meanwhile, or S3 does not take a policy.
+const ROUNDS: usize = 5;
 
 /// What the engine works with.
 #[derive(Debug)]
@@ -126,9 +126,12 @@ pub enum EngineError {
     Unleased,
     /// The target went on changing while plans were made.
     #[error(
-        "nothing was changed: the target was changed by somebody {ROUNDS} times while the plan was made; try again"
+        "nothing was changed: the target was changed by somebody each time that a plan was made; try again"
     )]
     Unstable,
+    /// One of the above, after a plan before had been carried out in part.
+    #[error("not all was done: {0}")]
+    Interrupted(String),
 }
 
 impl EngineError {
@@ -139,7 +142,7 @@ impl EngineError {
             Self::Evidence(error) | Self::Result(error) | Self::Store(error) => {
                 error.is_transient()
             }
-            Self::Observe(_) | Self::PolicyReplaced | Self::Unstable => true,
+            Self::Observe(_) | Self::PolicyReplaced | Self::Unstable | Self::Interrupted(_) => true,
             Self::Key(_) | Self::Unreadable { .. } | Self::NotAsShown | Self::Unleased => false,
         }
     }
@@ -267,8 +270,27 @@ impl Engine<'_> {
         &self,
         event: &Event<'_>,
         target: &Target,
+        look: Look<'_>,
+        lease: Option<&Lease>,
+    ) -> Result<Report, EngineError> {
+        let mut before = None;
+        let done = self.carry_out_in_rounds(event, target, look, lease, &mut before);
+        let done = Box::pin(done).await;
+        match (done, before) {
+            (Ok(report), Some((_, earlier))) => Ok(report.with_changes_of(&earlier)),
+            (Err(error), Some((record, result))) => Ok(Report::interrupted(record, result, &error)),
+            (done, None) => done,
+        }
+    }
+
+    /// Makes plans until one is carried out. `before` gets the last one that was so only in part.
+    async fn carry_out_in_rounds(
+        &self,
+        event: &Event<'_>,
+        target: &Target,
         mut look: Look<'_>,
         lease: Option<&Lease>,
+        before: &mut Option<(Record, RunResult)>,
     ) -> Result<Report, EngineError> {
         for round in 1..=ROUNDS {
             if !look.record.decision.acts() {
@@ -278,6 +300,7 @@ impl Engine<'_> {
             if !self.is_confirmed(target, &look.record.decision) {
                 return Err(EngineError::NotAsShown);
             }
+            // What waits is less than what was confirmed.
             let waits = look.policy_refused && look.record.decision.wait_for_the_policy();
             let kinds: Vec<_> = look
                 .record
@@ -307,14 +330,23 @@ impl Engine<'_> {
             if unchanged && held_back.is_none() {
                 look.record.id.clone_from(&id);
                 let (record, place) = (&look.record, &look.place);
-                let applied = Box::pin(self.apply(record, place, lease, looked, waits)).await;
+                let terms = Terms {
+                    looked,
+                    waits,
+                    is_last: round == ROUNDS,
+                };
+                let applied = Box::pin(self.apply(record, place, lease, terms)).await;
                 let mut result = applied.result;
-                if let Some(why) = applied.anew
-                    && round < ROUNDS
+                if let Some(anew) = applied.anew
+                    && !terms.is_last
                 {
-                    tracing::info!(record = id, "{why}; planning anew");
-                    look.policy_refused |= why == Anew::PolicyRefused;
+                    tracing::info!(record = id, "{}; planning anew", anew.why());
+                    look.policy_refused |= anew == Anew::PolicyRefused;
                     let stored = evidence::store_result(self.store, &result).await;
+                    if let Some((_, earlier)) = before.take() {
+                        result.take_in(&earlier);
+                    }
+                    *before = Some((record.clone(), result));
                     stored.map_err(EngineError::Evidence)?;
                     let again = observe::observe(self.aws, place, &kinds).await;
                     self.decide_again(target, &mut look, again.map_err(EngineError::Observe)?);

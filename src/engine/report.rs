@@ -134,6 +134,27 @@ impl Report {
         }
     }
 
+    /// The same, where a plan before it had been carried out in part.
+    pub(super) fn with_changes_of(mut self, earlier: &RunResult) -> Self {
+        if let Some(result) = &mut self.result {
+            result.take_in(earlier);
+            self.summary.changes.clone_from(&result.changes);
+        }
+        self
+    }
+
+    /// A plan that was carried out in part, where the next one came to nothing.
+    pub(super) fn interrupted(record: Record, result: RunResult, error: &EngineError) -> Self {
+        let error = error.to_string();
+        // Of the plan that failed nothing was changed; of the one before it something was.
+        let why = error.split_once("nothing was changed: ");
+        let error = EngineError::Interrupted(why.map_or(error.as_str(), |(_, why)| why).to_owned());
+        let mut report = Self::done(record, result, None);
+        report.summary.reason = Some(error.to_string());
+        report.error = Some(error);
+        report
+    }
+
     pub(super) fn ignored(finding: &Finding, target: &Target, reason: &str) -> Self {
         Self {
             record: None,

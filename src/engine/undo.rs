@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
+use super::apply::Terms;
 use super::since::UNDO;
 use super::{Engine, EngineError, Report, evidence, observe, standing, unique};
 use crate::aws::Place;
@@ -157,9 +158,13 @@ impl Engine<'_> {
         }
         match (undo.decision.plan.is_empty(), lease) {
             (false, Some(lease)) => {
-                let looked = Instant::now();
+                let terms = Terms {
+                    looked: Instant::now(),
+                    waits: false,
+                    is_last: true,
+                };
                 undo.id = evidence::store(self.store, &undo).await?.id;
-                let result = self.apply(&undo, &place, lease, looked, false).await.result;
+                let result = self.apply(&undo, &place, lease, terms).await.result;
                 let stored = evidence::store_result(self.store, &result).await;
                 Ok(Report::done(undo, result, stored.err()))
             }

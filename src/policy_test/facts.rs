@@ -10,7 +10,7 @@ use crate::enrichment::Enrichment;
 use crate::settings::{Setting, SettingKind, Settings};
 use crate::verdict::Facts;
 use crate::yaml::{
-    Code, Fields, Node, Place, Report, Value, entries, fields, filled, nearest, wrong_type,
+    Code, Fields, Node, Place, Report, Value, entries, fields, filled, nearest, sound, wrong_type,
 };
 
 /// The keys of facts that are more than settings, as a record has them.
@@ -173,6 +173,9 @@ fn read<T: DeserializeOwned + Serialize>(
     node: &Node,
     help: &str,
 ) -> Option<T> {
+    if !sound(report, node, &format!("\"{key}\"")) {
+        return None;
+    }
     let value: T = match serde_json::from_value(node.to_json()) {
         Ok(value) => value,
         Err(error) => {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::ReadFile;
 use crate::finding::{Event, Finding, Target, read};
-use crate::yaml::{Code, Node, Report, Value, filled, nearest, wrong_type};
+use crate::yaml::{Code, Node, Report, Value, filled, nearest, sound, wrong_type};
 
 /// A finding as a record has it, with the target that the record is of.
 #[derive(Debug, Deserialize)]
@@ -21,6 +21,7 @@ pub(super) fn finding(report: &mut Report<'_>, node: &Node, files: &ReadFile<'_>
             let path = filled(report, node, "the path of an event")?;
             (contents(report, node, &path, files)?, format!("\"{path}\""))
         }
+        Value::Map(_) if !sound(report, node, "the finding") => return None,
         Value::Map(_) => (node.to_json().to_string().into_bytes(), "this".to_owned()),
         _ => {
             wrong_type(report, node, "the path of an event, or a finding");
@@ -89,7 +90,7 @@ pub(super) fn target(
     let names: Vec<String> = finding.targets.iter().map(name).collect();
     let known = || names.join(", ");
     let Some(node) = node else {
-        if let ([target], _) | (_, Some(target)) = (&finding.targets[..], target) {
+        if let (_, Some(target)) | ([target], _) = (&finding.targets[..], target) {
             return Some(target.clone());
         }
         report

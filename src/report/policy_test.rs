@@ -101,10 +101,7 @@ fn summary(outcome: &Outcome, style: Style) -> String {
         0 => String::new(),
         number => format!(
             "; {}",
-            style.bad(&format!(
-                "{} kept others from being run",
-                count(number, "mistake")
-            ))
+            style.bad(&format!("{} in the files", count(number, "mistake")))
         ),
     };
     format!("{of}, {verdict}{broken}.\n")

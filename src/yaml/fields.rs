@@ -72,6 +72,26 @@ pub(crate) fn entries<'n>(
     Some(entries)
 }
 
+/// Reports keys, at any depth, that JSON cannot hold: those that are given twice, and those that are no texts. Whatever is read
+/// as JSON goes through this first.
+pub(crate) fn sound(report: &mut Report<'_>, node: &Node, what: &str) -> bool {
+    let errors = report.errors();
+    match &node.value {
+        Value::List(items) => {
+            for item in items {
+                sound(report, item, what);
+            }
+        }
+        Value::Map(_) => {
+            for (key, _, value) in entries(report, node, what).unwrap_or_default() {
+                sound(report, value, &format!("\"{key}\""));
+            }
+        }
+        _ => {}
+    }
+    report.errors() == errors
+}
+
 impl<'n> Fields<'n> {
     /// The value of a key, if it is given.
     pub(crate) fn get(&self, key: &str) -> Option<&'n Node> {

@@ -11,7 +11,9 @@ mod tree;
 
 pub(crate) use diagnostic::Report;
 pub use diagnostic::{Code, Diagnostic, Related, Severity, render};
-pub(crate) use fields::{Fields, all, each, entries, fields, list, once, version, wrong_type};
+pub(crate) use fields::{
+    Fields, all, each, entries, fields, list, once, sound, version, wrong_type,
+};
 pub(crate) use scalars::{boolean, date, filled, id, text, word};
 #[cfg(test)]
 pub(crate) use schema::same_keys;

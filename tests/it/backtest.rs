@@ -220,7 +220,6 @@ fn a_policy_is_tried_and_compared_with_another() {
     assert!(text.contains("decided alike by both"), "{text}");
 }
 
-/// One finding in the backtest is the finding that `explain` tells of, in the very words.
 /// The policy enforces all along; what makes the difference is the line that is there no more.
 #[test]
 fn what_held_a_rule_back_is_named() {
@@ -247,6 +246,7 @@ fn what_held_a_rule_back_is_named() {
     }
 }
 
+/// One finding in the backtest is the finding that `explain` tells of, in the very words.
 #[test]
 fn of_one_finding_it_says_what_explain_says() {
     let folder = policies();

@@ -103,10 +103,7 @@ fn init_leaves_nothing_behind_where_something_else_is() {
     for (there, text) in [
         ("policy.schema.json", "{}"),
         ("policy-test.schema.json", "{}"),
-        ("tests/website.yaml", "mine"),
         ("policy.yaml", "mine"),
-        // A file where the folder of the tests goes: all before it was written by then.
-        ("tests", "mine"),
     ] {
         let folder = Folder::new();
         folder.write(there, text);
@@ -116,6 +113,21 @@ fn init_leaves_nothing_behind_where_something_else_is() {
         assert_eq!(tree(&folder.path("")), before, "{there}");
         assert_eq!(folder.read(there), text);
     }
+}
+
+/// A team's own tests are not init's to write, and no reason not to write a policy.
+#[test]
+fn init_leaves_tests_that_are_there_as_they_are() {
+    let folder = Folder::new();
+    folder.write("tests/website.yaml", "mine");
+    let output = ends(folder.run(&["init", "second.yaml"]), 0);
+    assert!(
+        stdout(&output).contains("Left tests as it is"),
+        "{output:?}"
+    );
+    assert_eq!(folder.read("tests/website.yaml"), "mine");
+    assert!(!folder.path("tests/public-bucket.yaml").exists());
+    ends(folder.run(&["validate", "second.yaml"]), 0);
 }
 
 /// What was written before a file that cannot be is taken back.

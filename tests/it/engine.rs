@@ -1,7 +1,7 @@
 //! The engine over HTTP: the real SDK, against a stand-in that enforces policies.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use portcullis::aws::{Aws, AwsOptions};
@@ -367,74 +367,6 @@ async fn a_policy_that_is_not_read_now_can_still_be_written_by_the_next_delivery
         public_policy(&world.bucket)
     );
     assert_eq!(flags(&world.client, &world.bucket).await, before);
-}
-
-/// The same where it is the write that S3 does not take: as long as the invocation lasts, or until the flags are planned anew.
-#[tokio::test]
-async fn a_policy_that_is_not_taken_now_can_still_be_written_by_the_next_delivery() {
-    static REFUSALS: AtomicUsize = AtomicUsize::new(0);
-    // (refusals, status, whether the event is to come again, the policy is written, after the first delivery)
-    for (refusals, status, comes_again, denied) in [
-        (usize::MAX, 409, true, false),
-        (usize::MAX, 403, false, false),
-        (1, 403, true, true),
-    ] {
-        REFUSALS.store(refusals, Ordering::SeqCst);
-        let world = World::new("taken", move |request| {
-            let refuses = request.starts_with("PUT") && request.contains("?policy") && {
-                let left = |left: usize| left.checked_sub(1);
-                REFUSALS
-                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, left)
-                    .is_ok()
-            };
-            match refuses {
-                true if status == 403 => Verdict::Refuse(403, "AccessDenied"),
-                true => Verdict::Refuse(409, "OperationAborted"),
-                false => Verdict::Pass,
-            }
-        })
-        .await
-        .under("[deny-actor, block-public-access, mark-contained]");
-        let finding = world.stolen("AROAEXAMPLEFIRST0001:alice", "198.51.100.7");
-        let before = flags(&world.client, &world.bucket).await;
-
-        let report = world.respond(&finding).await;
-        assert_eq!(report.summary.outcome, Outcome::Partial, "{report:?}");
-        assert_eq!(report.fails_the_invocation(), comes_again, "{report:?}");
-        // What was open is closed all the same, and told as it is.
-        let closed = Some([true, true, false, true]);
-        assert_eq!(flags(&world.client, &world.bucket).await, closed);
-        assert_eq!(
-            stranger_gets(&world.endpoint, &world.bucket, "report.csv"),
-            403
-        );
-        let policy = policy_text(&world.client, &world.bucket).await.unwrap();
-        assert_eq!(policy.contains("PortcullisDenyActor"), denied, "{policy}");
-        let record = report.record.as_ref().unwrap();
-        let notes = record
-            .decision
-            .taken
-            .iter()
-            .map(|taken| taken.notes.join(" "));
-        let waits = notes.filter(|note| {
-            note.contains("block-public-policy waits until the bucket policy is written")
-        });
-        assert_eq!(waits.count(), 1, "{record:?}");
-
-        REFUSALS.store(0, Ordering::SeqCst);
-        let report = world.respond(&finding).await;
-        assert_eq!(report.summary.outcome, Outcome::Contained, "{report:?}");
-        let policy = policy_text(&world.client, &world.bucket).await.unwrap();
-        assert!(policy.contains("PortcullisDenyActor"), "{policy}");
-        assert_eq!(flags(&world.client, &world.bucket).await, Some([true; 4]));
-        let undone = world.roll_back(&report).await;
-        assert_eq!(undone.summary.outcome, Outcome::RolledBack, "{undone:?}");
-        assert_eq!(
-            policy_text(&world.client, &world.bucket).await.unwrap(),
-            public_policy(&world.bucket)
-        );
-        assert_eq!(flags(&world.client, &world.bucket).await, before);
-    }
 }
 
 #[tokio::test]
@@ -822,7 +754,7 @@ async fn the_targets_of_a_finding_take_their_places_together() {
     assert_eq!(reports.iter().filter(contained).count(), 16, "{reports:?}");
     let writes = world.proxy.writes();
     let counted = writes.iter().filter(|write| write.contains("last-hour"));
-    assert!((1..=8).contains(&counted.count()), "{writes:?}");
+    assert!((1..16).contains(&counted.count()), "{writes:?}");
 
     // Every one of them counts.
     let more = Finding {

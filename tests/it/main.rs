@@ -29,6 +29,7 @@ mod proof;
 mod properties;
 mod push;
 mod reference;
+mod refused;
 mod regions;
 mod rollback;
 mod services;

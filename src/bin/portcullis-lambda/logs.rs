@@ -48,7 +48,8 @@ impl Write for Lines {
 /// Writes a document in the embedded metric format. It goes around the log levels and is the line as it stands: CloudWatch
 /// takes metrics only from a line with nothing before or after them, and Lambda leaves a line that is JSON already alone.
 pub(crate) fn metrics(document: &Value) {
-    if let Err(error) = writeln!(Lines, "{document}") {
+    let line = format!("{document}\n");
+    if let Err(error) = Lines.write_all(line.as_bytes()) {
         tracing::error!(%error, "the metrics could not be written");
     }
 }

@@ -1,7 +1,7 @@
 //! `init`: the commented default policy, tests of it, and the schemas by which editors check them.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use portcullis::policy::{self, BUILT_IN};
@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::args::Init;
 use crate::exit::{Exit, Failure};
 use crate::out::Out;
-use crate::output::staged;
+use crate::output::{staged, staged_folder};
 use crate::session::quoted;
 
 /// The names that the first lines of policy and tests give their schemas.
@@ -27,8 +27,12 @@ pub(crate) fn run(args: &Init, out: &mut Out) -> Result<Exit, Failure> {
         policy.with_file_name(TEST_SCHEMA),
     );
     let tests = policy.with_file_name(TESTS);
-    let mut files = vec![(policy.to_owned(), BUILT_IN.to_owned())];
-    // All are looked at before any is written, so that a refusal leaves nothing behind.
+    // All are looked at before any is written, so that a refusal leaves nothing behind. The policy goes last: as long as it is
+    // not there, init can be run again.
+    if policy.symlink_metadata().is_ok() {
+        return Err(in_the_way(policy));
+    }
+    let mut files = Vec::new();
     let renewed = [
         (&schema, policy::schema(), "portcullis schema"),
         (
@@ -44,15 +48,18 @@ pub(crate) fn run(args: &Init, out: &mut Out) -> Result<Exit, Failure> {
         );
         files.extend(unless_there(path, schema_text(&value)?, &help)?);
     }
-    for (name, text) in EXAMPLES {
-        let help = "is not the example that goes there; move it away, then run init again";
-        files.extend(unless_there(&tests.join(name), text.to_owned(), help)?);
-    }
+    files.push((policy.to_owned(), BUILT_IN.to_owned()));
+    // Tests that are there are a team's own.
+    let has_tests = tests.symlink_metadata().is_ok();
     let mut made = Vec::new();
-    if let Err(failure) = create(&files, &tests, &mut made) {
+    let written = match has_tests {
+        true => Ok(()),
+        false => examples(&tests, &mut made),
+    };
+    if let Err(failure) = written.and_then(|()| create(&files, &mut made)) {
         for path in made.iter().rev() {
             // What cannot be removed now is whole, and harms nobody.
-            let _ = fs::remove_file(path).or_else(|_| fs::remove_dir(path));
+            let _ = fs::remove_file(path).or_else(|_| fs::remove_dir_all(path));
         }
         return Err(failure);
     }
@@ -61,13 +68,15 @@ pub(crate) fn run(args: &Init, out: &mut Out) -> Result<Exit, Failure> {
             "version": 1, "policy": policy, "schema": schema, "tests": tests, "test-schema": test_schema,
         }))?;
     } else {
+        let (tests, test_schema) = (tests.display(), test_schema.display());
+        let of_tests = match has_tests {
+            true => format!("Left {tests} as it is, and wrote {test_schema}."),
+            false => format!("Wrote tests of it to {tests}, and {test_schema}."),
+        };
         out.print(&format!(
-            "Wrote {} and {}. It observes and changes nothing until you say so in it.\n\
-             Wrote tests of it to {}, and {}.\n",
+            "Wrote {} and {}. It observes and changes nothing until you say so in it.\n{of_tests}\n",
             policy.display(),
             schema.display(),
-            tests.display(),
-            test_schema.display()
         ))?;
     }
     let name = quoted(&policy.display().to_string());
@@ -103,33 +112,46 @@ fn unless_there(
     }
 }
 
-/// Writes the files, each whole and none over another; the folder `tests` is made for those that go there. What was made is
-/// told in `made`.
-fn create(
-    files: &[(PathBuf, String)],
-    tests: &Path,
-    made: &mut Vec<PathBuf>,
-) -> Result<(), Failure> {
-    for (path, text) in files {
-        let name = path.display();
-        if path.starts_with(tests) && !tests.is_dir() {
-            fs::create_dir(tests).map_err(|error| {
-                Failure::failed(format!("{} cannot be made: {error}", tests.display()))
-            })?;
-            made.push(tests.to_owned());
+/// Writes the example tests into a folder of their own: all of them, or none.
+fn examples(tests: &Path, made: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let written = staged_folder(tests).and_then(|folder| {
+        for (name, text) in EXAMPLES {
+            fs::write(folder.path().join(name), text)?;
         }
+        fs::rename(folder.path(), tests)?;
+        made.push(tests.to_owned());
+        // It has another name now, under which nothing removes it.
+        let _ = folder.keep();
+        Ok(())
+    });
+    written.map_err(|error| not_written(tests, &error))
+}
+
+/// Writes the files, each whole and none over another. What was made is told in `made`.
+fn create(files: &[(PathBuf, String)], made: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    for (path, text) in files {
         let written =
             staged(path, text.as_bytes(), 0o666).and_then(|file| Ok(file.persist_noclobber(path)?));
-        written.map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => Failure::failed(format!(
-                "{name} exists and is not overwritten; name another file, or move it away"
-            )),
-            ErrorKind::NotFound => Failure::failed(format!(
-                "{name} cannot be written: its folder does not exist; make it first"
-            )),
-            _ => Failure::failed(format!("{name} cannot be written: {error}")),
-        })?;
+        written.map_err(|error| not_written(path, &error))?;
         made.push(path.clone());
     }
     Ok(())
+}
+
+fn not_written(path: &Path, error: &io::Error) -> Failure {
+    let name = path.display();
+    match error.kind() {
+        ErrorKind::AlreadyExists => in_the_way(path),
+        ErrorKind::NotFound => Failure::failed(format!(
+            "{name} cannot be written: its folder does not exist; make it first"
+        )),
+        _ => Failure::failed(format!("{name} cannot be written: {error}")),
+    }
+}
+
+fn in_the_way(path: &Path) -> Failure {
+    Failure::failed(format!(
+        "{} exists and is not overwritten; name another file, or move it away",
+        path.display()
+    ))
 }

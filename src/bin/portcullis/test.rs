@@ -21,7 +21,7 @@ struct Document<'a> {
 }
 
 pub(crate) async fn run(args: &Test, out: &mut Out) -> Result<Exit, Failure> {
-    let name = input::name(&args.tests);
+    let name = args.tests.display();
     let files = input::files(&args.tests, is_test).map_err(|error| {
         Failure::invalid(format!(
             "the tests {name} cannot be read: {error}; give a folder of test files, or one of them"

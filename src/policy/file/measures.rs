@@ -267,12 +267,20 @@ fn measure(report: &mut Report<'_>, node: &Node) -> Option<(Measure, String, Pla
     }
 }
 
-/// Whether there is a value wherever one belongs: types take what is empty for what is left out.
+/// Whether there is a value wherever one belongs, once and under a text: types take what is empty for what is left out, and JSON
+/// has no other keys.
 fn says_something(node: &Node) -> bool {
     match &node.value {
         Value::Null => false,
         Value::List(items) => !items.is_empty() && items.iter().all(says_something),
-        Value::Map(entries) => entries.iter().all(|(_, value)| says_something(value)),
+        Value::Map(entries) => entries.iter().enumerate().all(|(index, (key, value))| {
+            let is_new = |name| {
+                entries[..index]
+                    .iter()
+                    .all(|(other, _)| other.text() != Some(name))
+            };
+            key.text().is_some_and(is_new) && says_something(value)
+        }),
         _ => true,
     }
 }

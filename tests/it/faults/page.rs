@@ -221,6 +221,10 @@ change that somebody else makes between this read and the write, a single round 
 above at which a statement is lost. CloudTrail has both writes (`PutBucketPolicy`), and the record holds the policy that was read. The same holds the
 other way round: who writes a policy that was read before the containment takes the containment away. The function sees it if it happens before it
 reads back what it wrote, and otherwise the sweep does.
+
+Where one fault hides both the flags of a bucket and its policy, all four flags are turned on, for that closes it. With BlockPublicPolicy on, S3 then refuses
+the Deny of the next delivery as long as the policy is public (guard `public-policy-refused`): take the public statements out, or have the rule ask for
+`remove-public-grants`. Where one of the two can be read, the next delivery does it all.
 ";
 
 /// The page is of the events and of the words that there are, and nothing on it failed.
