@@ -2,7 +2,7 @@
 
 use super::{Context, Disposition, Flag, Info, Stop, Tactic};
 use crate::guard::Guard;
-use crate::settings::{Document, PublicAccessBlock, Setting, SettingKind, Settings, passes};
+use crate::settings::{Document, PublicAccessBlock, Setting, SettingKind, Settings};
 
 pub(super) const INFO: Info = Info {
     name: "block-public-access",
@@ -85,10 +85,9 @@ pub(super) fn turn_on(
     Ok(notes)
 }
 
-/// Whether the bucket policy could not be read just now, and the rule asks for more in it. With BlockPublicPolicy on, S3 would
-/// refuse that to the next delivery as long as the policy still admits everybody; RestrictPublicBuckets closes it until then.
+/// Whether the bucket policy cannot be read, and the rule asks for more in it. With BlockPublicPolicy on, S3 would refuse that to
+/// every later delivery, as long as the policy still admits everybody; RestrictPublicBuckets closes it until then.
 fn waits_for_the_policy(context: &Context, desired: &Settings) -> bool {
     let policy = desired.get(SettingKind::BucketPolicy);
-    let is_for_now = matches!(policy, Some(Setting::Unreadable { code, .. }) if passes(code));
-    context.writes_policy && is_for_now
+    context.writes_policy && matches!(policy, Some(Setting::Unreadable { .. }))
 }
