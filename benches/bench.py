@@ -22,6 +22,7 @@ import time
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 
 from servers import ACCOUNT, HOST, STORE, Call, FakeS3, RuntimeApi
@@ -35,8 +36,8 @@ EVENTS = ROOT / "events"
 
 TIMEOUT = 60.0
 LATENCIES_MS = (0, 20, 50)
-# Of a containment, those that are asked side by side included.
-CALLS_BEFORE = 14
+# Of a containment, those that are asked side by side included, and each once: a busy machine may have one asked again.
+CALLS_BEFORE = 12
 # GuardDuty names no more resources in one attack sequence.
 BUCKETS = 400
 # The event that costs the function least.
@@ -282,7 +283,7 @@ def sequence(bench: Bench, contain: Candidate, rounds: int) -> dict[str, object]
             for what, runs, key in ways
             for times in [{latency: median(getattr(run, key) for run in taken) for latency, taken in runs.items()}]
         ],
-        "calls_before_first_write": next(index for index, call in enumerate(calls) if call.contains),
+        "calls_before_first_write": len({str(call) for call in takewhile(lambda call: not call.contains, calls)}),
         "timeline_ms": [
             {
                 "call": str(call),
@@ -357,7 +358,7 @@ def aims(report: dict) -> list[dict[str, object]]:
     calls = max(len(row["calls"]) for (name, _), row in measured.items() if name == "ignore")
     add("calls of an event that is ignored", calls, 1, calls == 1, fixed=True)
     before = report["sequence"]["calls_before_first_write"]
-    add("calls before the first write", before, CALLS_BEFORE, before <= CALLS_BEFORE, fixed=True)
+    add("different calls before the first write", before, CALLS_BEFORE, before <= CALLS_BEFORE, fixed=True)
     zipped = report["sizes"]["zip_bytes"] / MEBIBYTE
     add("package, MiB", zipped, 6, zipped < 6, fixed=True)
     peak = max(row["peak_mib"] for (name, _), row in measured.items() if name == "contain")
