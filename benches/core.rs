@@ -157,6 +157,7 @@ impl Case {
             observed: &self.observed,
             enrichment: &self.enrichment,
             stops: &[],
+            policy_refused: false,
             now: self.now,
         }
     }

@@ -110,25 +110,9 @@ impl Plan {
         self.changes.is_empty()
     }
 
-    /// Whether it writes a bucket policy that still admits everybody.
-    pub fn leaves_the_policy_public(&self) -> bool {
-        let mut after = self.changes.iter().map(|change| change.after.policy());
-        after.any(|policy| policy.is_some_and(PolicyDocument::is_public))
-    }
-
-    /// Leaves BlockPublicPolicy off where it would be turned on. Returns the settings that are otherwise than planned.
-    pub fn leave_block_public_policy(&mut self) -> Vec<SettingKind> {
-        let mut left = Vec::new();
-        for change in &mut self.changes {
-            if change.turns_on_block_public_policy()
-                && let Setting::Present(Document::PublicAccessBlock(flags)) = &mut change.after
-            {
-                flags.block_public_policy = false;
-                left.push(change.setting);
-            }
-        }
-        self.changes.retain(|change| change.before != change.after);
-        left
+    /// Whether it writes a policy that still admits everybody.
+    pub fn leaves_a_policy_public(&self) -> bool {
+        self.changes.iter().any(Change::leaves_a_policy_public)
     }
 
     /// Whether `other` changes nothing that this plan does not change to the same end. The evidence of this plan then

@@ -81,6 +81,7 @@ impl<'a> Case<'a> {
             observed: self.observed,
             enrichment: self.enrichment,
             stops: self.stops,
+            policy_refused: false,
             now: self.now,
         })
     }

@@ -17,8 +17,8 @@ use crate::classification::{BucketUse, Classification, Own, break_glass, classif
 use crate::enrichment::{Enrichment, Standing};
 use crate::finding::{Bucket, Finding, Target};
 use crate::guard::Guard;
-use crate::measures::{Context, Measure, Stop};
-use crate::plan::{Change, Plan};
+use crate::measures::{Context, Stop};
+use crate::plan::Plan;
 use crate::policy::{Asked, FollowUp, Held, Mode, Policy, Rule, Selected, Skipped, Withhold};
 use crate::settings::{SettingKind, Settings};
 
@@ -43,6 +43,8 @@ pub struct Situation<'a> {
     pub enrichment: &'a Enrichment,
     /// Reasons outside the policy file that stop every measure, most telling first.
     pub stops: &'a [Stop],
+    /// Whether S3 has just not taken a policy that a plan of this delivery writes.
+    pub policy_refused: bool,
     /// The time.
     pub now: Timestamp,
 }
@@ -78,9 +80,6 @@ pub struct Decision {
     /// The changes: to be made when measures are taken, otherwise what would have been made.
     pub plan: Plan,
 }
-
-/// What is said where BlockPublicPolicy waits for a write.
-const UNTIL_WRITTEN: &str = "block-public-policy waits until the policy is written: with it on, S3 takes no policy that still admits everybody";
 
 /// A measure that is carried out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -132,31 +131,6 @@ impl Decision {
     /// Whether there is something to write.
     pub fn acts(&self) -> bool {
         !self.taken.is_empty() && !self.plan.is_empty()
-    }
-
-    /// Has BlockPublicPolicy wait where the plan writes a policy that still admits everybody, and S3 has just not taken it:
-    /// with the flag on it never would. Returns whether there is such a policy.
-    pub fn wait_for_the_policy(&mut self) -> bool {
-        if !self.plan.changes.iter().any(Change::leaves_a_policy_public) {
-            return false;
-        }
-        let waiting = self.plan.leave_block_public_policy();
-        for taken in &mut self.taken {
-            let amends = |measure: &Measure| {
-                measure
-                    .info()
-                    .amends
-                    .iter()
-                    .any(|kind| waiting.contains(kind))
-            };
-            if Measure::catalogue()
-                .iter()
-                .any(|measure| measure.name() == taken.measure && amends(measure))
-            {
-                taken.notes.push(UNTIL_WRITTEN.to_owned());
-            }
-        }
-        true
     }
 }
 
@@ -239,6 +213,8 @@ pub fn weigh<'p>(situation: &Situation<'p>) -> Weighed<'p> {
         classification: &classification,
         enrichment,
         policy,
+        observed,
+        policy_refused: situation.policy_refused,
         spared: &spared,
         writes_policy: measures.iter().any(|asked| {
             asked

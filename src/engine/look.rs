@@ -150,7 +150,7 @@ impl Engine<'_> {
             // The account's flags can have S3 refuse a policy that is still public. They are read only where that matters,
             // for they are another service's to tell.
             let kind = SettingKind::AccountPublicAccessBlock;
-            if decided.1.plan.leaves_the_policy_public() && observed.get(kind).is_none() {
+            if decided.1.plan.leaves_a_policy_public() && observed.get(kind).is_none() {
                 self.observe_more(BTreeSet::from([kind]), &place, &mut observed)
                     .await?;
                 decided = self.decide(&finding, target, &observed, &enrichment, &stops);

@@ -301,7 +301,10 @@ impl Engine<'_> {
                 return Err(EngineError::NotAsShown);
             }
             // What waits is less than what was confirmed.
-            let waits = look.policy_refused && look.record.decision.wait_for_the_policy();
+            if look.policy_refused {
+                self.have_the_flag_wait(target, &mut look);
+            }
+            let waits = look.policy_refused && look.record.decision.plan.leaves_a_policy_public();
             let kinds: Vec<_> = look
                 .record
                 .decision
@@ -386,6 +389,18 @@ impl Engine<'_> {
         let (observed, enrichment) = (&look.observed, &look.enrichment);
         let decided = self.decide(&look.finding, target, observed, enrichment, &look.stops);
         look.record = self.record(&look.finding, target, observed, enrichment, decided);
+    }
+
+    /// Decides anew, with BlockPublicPolicy left until S3 takes the policy.
+    fn have_the_flag_wait(&self, target: &Target, look: &mut Look<'_>) {
+        let (finding, own) = (&look.finding, &self.own_at(&look.finding, target));
+        let (observed, enrichment) = (&look.observed, &look.enrichment);
+        let situation = self.situation(finding, target, own, observed, enrichment, &look.stops);
+        look.record.decision = decide(&Situation {
+            policy_refused: true,
+            ..situation
+        })
+        .1;
     }
 
     async fn nothing_to_write(
@@ -489,18 +504,32 @@ impl Engine<'_> {
         enrichment: &Enrichment,
         stops: &[Stop],
     ) -> (Classification, Decision) {
-        decide(&Situation {
+        let own = &self.own_at(finding, target);
+        decide(&self.situation(finding, target, own, observed, enrichment, stops))
+    }
+
+    fn situation<'a>(
+        &'a self,
+        finding: &'a Finding,
+        target: &'a Target,
+        own: &'a Own,
+        observed: &'a Settings,
+        enrichment: &'a Enrichment,
+        stops: &'a [Stop],
+    ) -> Situation<'a> {
+        Situation {
             finding,
             target,
             policy: self.policy,
             stack_mode: self.stack_mode,
-            own: &self.own_at(finding, target),
+            own,
             operator: self.operator,
             observed,
             enrichment,
             stops,
+            policy_refused: false,
             now: (self.clock)(),
-        })
+        }
     }
 
     fn record(

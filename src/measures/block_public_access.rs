@@ -1,7 +1,10 @@
 //! `block-public-access`: the bucket's four flags, turned on and never off.
 
+use std::collections::BTreeMap;
+
 use super::{Context, Disposition, Flag, Info, Stop, Tactic};
 use crate::guard::Guard;
+use crate::plan::Plan;
 use crate::settings::{Document, PublicAccessBlock, Setting, SettingKind, Settings};
 
 pub(super) const INFO: Info = Info {
@@ -16,9 +19,6 @@ pub(super) const INFO: Info = Info {
     ],
     summary: "turns on the bucket's Block Public Access flags, all four by default, and never turns one off",
 };
-
-/// What is said where BlockPublicPolicy is left for later.
-const WAITS: &str = "block-public-policy waits until the bucket policy can be read: with it on, S3 takes no policy that still admits everybody";
 
 pub(super) fn amend(
     flags: &[Flag],
@@ -64,7 +64,7 @@ pub(super) fn turn_on(
             return Ok(vec![note]);
         }
     };
-    let waits = waits_for_the_policy(context, desired) && !current.block_public_policy;
+    let waits = until(context, desired).filter(|_| !current.block_public_policy);
     let mut wanted = current;
     for flag in flags {
         match flag {
@@ -75,9 +75,11 @@ pub(super) fn turn_on(
         }
     }
     let mut notes = Vec::new();
-    if waits && wanted.block_public_policy {
+    if let (Some(until), true) = (waits, wanted.block_public_policy) {
         wanted.block_public_policy = false;
-        notes.push(WAITS.to_owned());
+        notes.push(format!(
+            "block-public-policy waits until {until}: with it on, S3 takes no policy that still admits everybody"
+        ));
     }
     if wanted != current {
         desired.set(kind, Document::PublicAccessBlock(wanted));
@@ -85,9 +87,17 @@ pub(super) fn turn_on(
     Ok(notes)
 }
 
-/// Whether the bucket policy cannot be read, and the rule asks for more in it. With BlockPublicPolicy on, S3 would refuse that to
-/// every later delivery, as long as the policy still admits everybody; RestrictPublicBuckets closes it until then.
-fn waits_for_the_policy(context: &Context, desired: &Settings) -> bool {
+/// What BlockPublicPolicy waits for: a policy that the rule asks for more in, and that cannot be read or was not taken. With the
+/// flag on, S3 would refuse it to every later delivery, as long as it still admits everybody; RestrictPublicBuckets closes it
+/// until then.
+fn until(context: &Context, desired: &Settings) -> Option<&'static str> {
     let policy = desired.get(SettingKind::BucketPolicy);
-    context.writes_policy && matches!(policy, Some(Setting::Unreadable { .. }))
+    if context.writes_policy && matches!(policy, Some(Setting::Unreadable { .. })) {
+        return Some("the bucket policy can be read");
+    }
+    let stays_public = || {
+        let plan = Plan::diff(context.observed, desired, &BTreeMap::new());
+        plan.leaves_a_policy_public()
+    };
+    (context.policy_refused && stays_public()).then_some("the policy is written")
 }

@@ -216,6 +216,10 @@ pub struct Context<'a> {
     pub enrichment: &'a Enrichment,
     /// The team's policy.
     pub policy: &'a Policy,
+    /// What was read of the target.
+    pub observed: &'a Settings,
+    /// Whether S3 has just not taken a policy that a plan of this delivery writes.
+    pub policy_refused: bool,
     /// Patterns of `aws:PrincipalArn` that no Deny may hit: break-glass and Portcullis's own role.
     pub spared: &'a BTreeSet<String>,
     /// Whether the rule asks for a measure that writes the bucket policy.

@@ -314,6 +314,7 @@ fn situation<'a>(
         observed,
         enrichment: &NOTHING,
         stops: &[],
+        policy_refused: false,
         now: Timestamp::UNIX_EPOCH,
     }
 }

@@ -225,6 +225,7 @@ impl Case {
             observed,
             enrichment: &self.enrichment,
             stops: &[],
+            policy_refused: false,
             now: self.now,
         }
     }

@@ -329,6 +329,7 @@ fn decided(mode: Mode, enrichment: Enrichment) -> Report {
         observed: &before,
         enrichment: &enrichment,
         stops: &[],
+        policy_refused: false,
         now: RECEIVED.parse().unwrap(),
     });
     let withheld = decision.withheld.iter();

@@ -466,6 +466,7 @@ impl Case {
                     observed: &observed,
                     enrichment: &self.enrichment,
                     stops: &stops,
+                    policy_refused: false,
                     now,
                 });
                 let acts = decision.acts();

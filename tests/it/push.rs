@@ -352,6 +352,7 @@ pub(crate) fn decided(event: &[u8], policy: &str, before: Settings) -> Record {
         observed: &before,
         enrichment: &told,
         stops: &[],
+        policy_refused: false,
         now: at,
     });
     Record {

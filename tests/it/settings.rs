@@ -997,6 +997,7 @@ fn decision(measure: &str, observed: &Settings, finding: &Finding) -> Decision {
         observed,
         enrichment: &Enrichment::default(),
         stops: &[],
+        policy_refused: false,
         now: Timestamp::UNIX_EPOCH,
     };
     decide(&situation).1

@@ -283,6 +283,7 @@ impl Variant {
             observed,
             enrichment: &Enrichment::default(),
             stops: &[],
+            policy_refused: false,
             now: "2026-10-05T09:00:00Z".parse().unwrap(),
         };
         let decision = decide(&situation).1;

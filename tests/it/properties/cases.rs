@@ -54,6 +54,7 @@ impl Case {
             observed,
             enrichment: &Enrichment::default(),
             stops: &[],
+            policy_refused: false,
             now: Timestamp::UNIX_EPOCH,
         };
         decide(&situation).1
