@@ -24,7 +24,7 @@ pub(super) struct Look<'a> {
     pub(super) observed: Settings,
     pub(super) enrichment: Enrichment,
     pub(super) stops: Vec<Stop>,
-    /// Whether S3 has not taken the bucket policy of a plan before this one.
+    /// Whether S3 has not taken a policy of a plan before this one.
     pub(super) policy_refused: bool,
     pub(super) place: Place,
     pub(super) lease: Option<Lease>,

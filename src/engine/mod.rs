@@ -130,8 +130,8 @@ pub enum EngineError {
     )]
     Unstable,
     /// One of the above, after a plan before had been carried out in part.
-    #[error("not all was done: {0}")]
-    Interrupted(String),
+    #[error("not all was done; of the plan that was left, {0}")]
+    Interrupted(Box<EngineError>),
 }
 
 impl EngineError {
@@ -142,7 +142,8 @@ impl EngineError {
             Self::Evidence(error) | Self::Result(error) | Self::Store(error) => {
                 error.is_transient()
             }
-            Self::Observe(_) | Self::PolicyReplaced | Self::Unstable | Self::Interrupted(_) => true,
+            Self::Observe(_) | Self::PolicyReplaced | Self::Unstable => true,
+            Self::Interrupted(error) => error.is_transient(),
             Self::Key(_) | Self::Unreadable { .. } | Self::NotAsShown | Self::Unleased => false,
         }
     }
@@ -278,7 +279,7 @@ impl Engine<'_> {
         let done = Box::pin(done).await;
         match (done, before) {
             (Ok(report), Some((_, earlier))) => Ok(report.with_changes_of(&earlier)),
-            (Err(error), Some((record, result))) => Ok(Report::interrupted(record, result, &error)),
+            (Err(error), Some((record, result))) => Ok(Report::interrupted(record, result, error)),
             (done, None) => done,
         }
     }

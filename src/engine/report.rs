@@ -144,11 +144,8 @@ impl Report {
     }
 
     /// A plan that was carried out in part, where the next one came to nothing.
-    pub(super) fn interrupted(record: Record, result: RunResult, error: &EngineError) -> Self {
-        let error = error.to_string();
-        // Of the plan that failed nothing was changed; of the one before it something was.
-        let why = error.split_once("nothing was changed: ");
-        let error = EngineError::Interrupted(why.map_or(error.as_str(), |(_, why)| why).to_owned());
+    pub(super) fn interrupted(record: Record, result: RunResult, error: EngineError) -> Self {
+        let error = EngineError::Interrupted(Box::new(error));
         let mut report = Self::done(record, result, None);
         report.summary.reason = Some(error.to_string());
         report.error = Some(error);

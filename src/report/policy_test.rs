@@ -2,7 +2,7 @@
 
 use super::rows;
 use super::{LINE, Style, Symbol, count, header, padded, plan, shown, widest};
-use crate::policy_test::{Coverage, Mismatch, Missed, Outcome, Tested};
+use crate::policy_test::{Coverage, Mismatch, Missed, Outcome, Reached, Tested};
 
 /// The outcome as text.
 pub fn policy_tests(outcome: &Outcome, style: Style) -> String {
@@ -109,13 +109,14 @@ fn summary(outcome: &Outcome, style: Style) -> String {
 
 fn coverage(coverage: &Coverage, style: Style) -> String {
     let Coverage { rules, exceptions } = coverage;
-    let mut text = format!("Reached: {} of {}", rules.reached, count(rules.all, "rule"));
+    // Two numbers side by side: neither is spelled out.
+    let of = |Reached { all, reached, .. }: &Reached, what: &str| {
+        let plural = if *all == 1 { "" } else { "s" };
+        format!("{reached} of {all} {what}{plural}")
+    };
+    let mut text = format!("Reached: {}", of(rules, "rule"));
     if exceptions.all > 0 {
-        text += &format!(
-            ", {} of {}",
-            exceptions.reached,
-            count(exceptions.all, "exception")
-        );
+        text += &format!(", {}", of(exceptions, "exception"));
     }
     let missed = |kind, missed: &'_ [Missed]| -> Vec<(&str, String, String)> {
         let of = |one: &Missed| (kind, shown(&one.id, LINE), shown(&one.place, LINE));

@@ -163,7 +163,8 @@ async fn what_was_done_before_is_told_where_the_next_plan_comes_to_nothing() {
     assert_eq!(report.summary.outcome, Outcome::Partial, "{report:?}");
     let reason = report.summary.reason.as_deref().unwrap();
     assert!(
-        reason.starts_with("not all was done: ") && reason.contains("NoSuchBucket"),
+        reason.starts_with("not all was done; of the plan that was left, nothing was changed: ")
+            && reason.contains("NoSuchBucket"),
         "{reason}"
     );
     let versioning = &report.summary.changes[0];
