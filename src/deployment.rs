@@ -8,6 +8,7 @@ use aws_config::SdkConfig;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::sync::Mutex;
+use tracing::level_filters::LevelFilter;
 
 use crate::aws::{self, Aws, AwsOptions};
 use crate::classification::Own;
@@ -169,6 +170,33 @@ impl Options {
     pub fn open_store(&self, config: &SdkConfig) -> Store {
         self.store.open(|| aws::store_client(config))
     }
+}
+
+/// The least level that is logged, by the first of the variables that is set; none where none is. The words are those of Lambda's
+/// `AWS_LAMBDA_LOG_LEVEL`, in any case.
+pub fn log_level(
+    names: &[&'static str],
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Option<LevelFilter>, OptionError> {
+    let set = |name: &&'static str| {
+        let value = variable(name).filter(|value| !value.trim().is_empty())?;
+        Some((*name, value))
+    };
+    let Some((variable, word)) = names.iter().find_map(set) else {
+        return Ok(None);
+    };
+    let level = match word.trim().to_ascii_lowercase().as_str() {
+        "trace" => LevelFilter::TRACE,
+        "debug" => LevelFilter::DEBUG,
+        "info" => LevelFilter::INFO,
+        "warn" => LevelFilter::WARN,
+        "error" | "fatal" => LevelFilter::ERROR,
+        _ => {
+            let problem = format!("{word:?} is none of trace, debug, info, warn, error and fatal");
+            return Err(OptionError { variable, problem });
+        }
+    };
+    Ok(Some(level))
 }
 
 /// What STS takes as an external id.

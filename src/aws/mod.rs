@@ -23,7 +23,9 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::environment::{
+    EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider,
+};
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::tls;
@@ -96,11 +98,13 @@ pub async fn load_config() -> SdkConfig {
     let loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
         .timeout_config(timeouts);
-    // The default chain builds an STS client before it asks the environment, which on Lambda always has the answer.
+    // The default chains build clients for STS and for an instance's metadata before they ask the environment, which on
+    // Lambda always has the answer.
     match std::env::var_os("AWS_LAMBDA_RUNTIME_API") {
         Some(_) => {
             loader
                 .credentials_provider(EnvironmentVariableCredentialsProvider::new())
+                .region(EnvironmentVariableRegionProvider::new())
                 .load()
                 .await
         }

@@ -1,5 +1,7 @@
 //! Text that an attacker may have chosen: titles, names, user agents, object keys, Sids.
 
+use std::borrow::Cow;
+
 /// How much of an untrusted text goes on a line.
 pub const LINE: usize = 160;
 
@@ -23,7 +25,12 @@ pub fn shown(text: &str, most: usize) -> String {
 }
 
 /// Lines of JSON in which what is not seen, or turns text around, is written out, as JSON can write any character.
-pub fn written_out(json: &str) -> String {
+pub fn written_out(json: &str) -> Cow<'_, str> {
+    // Nearly every line is plain ASCII.
+    let is_plain = |byte: u8| byte == b'\n' || (b' '..=b'~').contains(&byte);
+    if json.bytes().all(is_plain) {
+        return Cow::Borrowed(json);
+    }
     let mut written = String::with_capacity(json.len());
     for c in json.chars() {
         match c == '\n' || is_seen(c) {
@@ -36,7 +43,7 @@ pub fn written_out(json: &str) -> String {
             }
         }
     }
-    written
+    Cow::Owned(written)
 }
 
 /// A word as a POSIX shell takes it, in quotes where it needs them.
@@ -96,7 +103,8 @@ mod tests {
     #[test]
     fn json_stays_what_it_says() {
         let said = serde_json::json!({"a": "\u{202e}b\u{e0041}\u{7f}\n\u{85}ü"});
-        let written = written_out(&format!("{said}\n"));
+        let line = format!("{said}\n");
+        let written = written_out(&line);
         assert_eq!(
             written,
             concat!(r#"{"a":"\u202eb\udb40\udc41\u007f\n\u0085ü"}"#, "\n")
@@ -105,6 +113,9 @@ mod tests {
             serde_json::from_str::<serde_json::Value>(&written).ok(),
             Some(said)
         );
+        for plain in ["{\"a\":\"~ b\"}\n", ""] {
+            assert_eq!(written_out(plain), plain);
+        }
     }
 
     #[test]

@@ -537,6 +537,28 @@ fn color_follows_flag_then_environment_then_terminal() {
 }
 
 #[test]
+fn a_level_of_the_log_that_is_none_is_a_usage_error() {
+    let logging = |level: &str| {
+        let mut command = portcullis(&[
+            "explain",
+            &event("exfiltration-anonymous"),
+            "--policy",
+            "built-in",
+        ]);
+        command.env("PORTCULLIS_LOG", level).output().unwrap()
+    };
+    let refused = ends(logging("loud"), 2);
+    assert_eq!(
+        stderr(&refused),
+        "error: PORTCULLIS_LOG: \"loud\" is none of trace, debug, info, warn, error and fatal\n"
+    );
+    assert_eq!(stdout(&refused), "");
+    for level in ["", "Warn", "FATAL", "trace"] {
+        assert_eq!(stderr(&ends(logging(level), 0)), "", "{level}");
+    }
+}
+
+#[test]
 fn a_reader_who_has_seen_enough_is_no_failure() {
     let mut child = portcullis(&["schema"])
         .stdout(Stdio::piped())

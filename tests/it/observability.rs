@@ -114,6 +114,32 @@ async fn guards_and_an_invalid_policy_are_told() {
     assert_eq!(decision.get("time_to_contain_ms"), None);
 }
 
+#[tokio::test]
+async fn the_log_has_the_level_that_is_asked_for_and_no_level_silences_a_failure() {
+    let world = World::new("lambda-levels", "enforce").await;
+    let ignored = json!({"detail-type": "GuardDuty Runtime Protection Healthy", "source": "aws.guardduty", "detail": {}});
+    let lines = |variable: (&str, &str)| -> Vec<String> {
+        let function = Function::start(&world.endpoint, &world.store, "enforce", &[variable]);
+        function.invoke(&ignored);
+        function.invoke(&json!({"hello": "world"}));
+        let logs = function.logs();
+        let lines = logs
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        // The runtime's own line about a failure is none of ours.
+        let told = lines.filter(|line| line["message"] == "decision" || line["level"] == "WARN");
+        told.map(|line| format!("{} {}", line["level"], line["message"]))
+            .collect()
+    };
+    let both = [r#""INFO" "decision""#, r#""ERROR" "decision""#];
+    assert_eq!(lines(("PORTCULLIS_LOG", "")), both);
+    assert_eq!(lines(("AWS_LAMBDA_LOG_LEVEL", "FATAL")), both[1..]);
+    assert_eq!(
+        lines(("PORTCULLIS_LOG", "loud")),
+        [r#""WARN" "logging at info""#, both[0], both[1]]
+    );
+}
+
 /// The metrics and the one decision of the last invocation. Whatever else is logged is no metric.
 #[track_caller]
 fn said(function: &Function) -> (Value, Value) {

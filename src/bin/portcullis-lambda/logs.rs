@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use jiff::Timestamp;
+use portcullis::deployment::log_level;
 use portcullis::drift::Undone;
 use portcullis::engine::Report;
 use portcullis::finding::{Event, EventError, Request};
@@ -11,23 +12,25 @@ use portcullis::record::Outcome;
 use portcullis::report::written_out;
 use portcullis::sweep::Sweep;
 use serde_json::Value;
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
 
-/// Starts logging at the level of `PORTCULLIS_LOG`, or of Lambda's own `AWS_LAMBDA_LOG_LEVEL`, else info.
+/// Starts logging at the level of `PORTCULLIS_LOG`, or of Lambda's own `AWS_LAMBDA_LOG_LEVEL`, else info. A level that is none
+/// is no reason to leave a bucket open: it is logged at info that there is no such level.
 pub(crate) fn start() {
-    let level = ["PORTCULLIS_LOG", "AWS_LAMBDA_LOG_LEVEL"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok());
-    let filter = EnvFilter::try_new(level.as_deref().unwrap_or("info"))
-        .unwrap_or_else(|_| EnvFilter::new("info"));
+    let names = ["PORTCULLIS_LOG", "AWS_LAMBDA_LOG_LEVEL"];
+    let level = log_level(&names, |name| std::env::var(name).ok());
+    let known = level.as_ref().ok().copied().flatten();
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false)
-        .with_env_filter(filter)
+        .with_max_level(known.unwrap_or(LevelFilter::INFO))
         .with_writer(|| Lines)
         .init();
+    if let Err(error) = level {
+        tracing::warn!(%error, "logging at info");
+    }
 }
 
 /// Standard output, for lines of JSON whose texts others may have chosen.
@@ -35,8 +38,8 @@ struct Lines;
 
 impl Write for Lines {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        let written = written_out(&String::from_utf8_lossy(line));
-        std::io::stdout().write_all(written.as_bytes())?;
+        let text = String::from_utf8_lossy(line);
+        std::io::stdout().write_all(written_out(&text).as_bytes())?;
         Ok(line.len())
     }
 

@@ -78,6 +78,6 @@ fn on_runtime(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit,
     let runtime = runtime.map_err(|error| {
         Failure::failed(format!("the asynchronous runtime cannot start: {error}"))
     })?;
-    session::log_to_stderr();
+    session::log_to_stderr()?;
     runtime.block_on(work)
 }

@@ -6,14 +6,17 @@ use aws_config::SdkConfig;
 use jiff::Timestamp;
 use portcullis::aws::{self, Aws, AwsError, Caller, Meaning};
 use portcullis::classification::Own;
-use portcullis::deployment::{Options, PolicySource};
+use portcullis::deployment::{Options, PolicySource, log_level};
 use portcullis::engine::{Engine, EngineError, OPERATOR_TIME, RollbackError};
 use portcullis::policy::{Mode, Policy};
 use portcullis::record::{Record, RunResult};
 pub(crate) use portcullis::report::quoted;
 use portcullis::report::{Account, LINE, shown};
 use portcullis::store::{Store, StoreLocation, result_key};
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::{Deployment, PolicyArgs, RoleArgs, StoreArgs};
 use crate::exit::Failure;
@@ -203,19 +206,26 @@ pub(crate) fn record_failure(error: RollbackError) -> Failure {
     Failure::invalid(shown(&message, 8 * LINE))
 }
 
-/// What the engine has to tell beside its results goes to standard error.
-pub(crate) fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("PORTCULLIS_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("portcullis=warn"));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    // A second subscriber in one process would only be refused.
-    let _ = subscriber
+/// What the engine has to tell beside its results goes to standard error: warnings, or what `PORTCULLIS_LOG` asks for.
+pub(crate) fn log_to_stderr() -> Result<(), Failure> {
+    let level = log_level(&["PORTCULLIS_LOG"], |name| std::env::var(name).ok());
+    let level = level.map_err(Failure::usage)?;
+    let told = match level {
+        Some(level) => Targets::new().with_default(level),
+        // What the SDK warns of comes back as an error where it matters.
+        None => Targets::new().with_target("portcullis", LevelFilter::WARN),
+    };
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
         .without_time()
         .with_target(false)
-        .with_ansi(false)
+        .with_ansi(false);
+    // A second subscriber in one process would only be refused.
+    let _ = tracing_subscriber::registry()
+        .with(lines)
+        .with(told)
         .try_init();
+    Ok(())
 }
 
 /// Where an operator stands with their flags, for the command that comes next.
