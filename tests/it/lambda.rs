@@ -1,7 +1,7 @@
 //! The real Lambda binary, driven through the Runtime API as Lambda drives it.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+use crate::port::Port;
 use crate::stand_in::{
     ACCOUNT, client, endpoint, policy_text, seed_bucket, stranger_gets, unique_name,
 };
@@ -343,6 +344,7 @@ pub(crate) struct Function {
     events: Sender<(String, Duration)>,
     answers: Receiver<Answer>,
     logs: Receiver<String>,
+    _runtime: Port,
 }
 
 /// The process of a function, which whoever has a clone of it may kill.
@@ -398,15 +400,10 @@ impl Function {
         mode: &str,
         variables: &[(&str, &str)],
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
         let (events, waiting) = channel();
         let (answered, answers) = channel::<Answer>();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                serve(stream, &waiting, &answered);
-            }
-        });
+        let runtime = Port::open(move |stream| serve(stream, &waiting, &answered));
+        let address = runtime.address.to_string();
         let mut process = Command::new(env!("CARGO_BIN_EXE_portcullis-lambda"))
             .env_clear()
             .envs([
@@ -445,6 +442,7 @@ impl Function {
             events,
             answers,
             logs,
+            _runtime: runtime,
         }
     }
 

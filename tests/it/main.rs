@@ -25,6 +25,7 @@ mod page;
 mod permissions;
 mod policy;
 mod policy_tests;
+mod port;
 mod proof;
 mod properties;
 mod push;

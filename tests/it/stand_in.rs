@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -10,6 +10,8 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Credentials, Region, SharedCredentialsProvider};
 use aws_sdk_s3::types::{Delete, ObjectIdentifier, PublicAccessBlockConfiguration};
+
+use crate::port::Port;
 
 /// MiniStack's own account: its root user's key is `test`.
 pub(crate) const ACCOUNT: &str = "000000000000";
@@ -207,10 +209,11 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
-/// A proxy in front of a stand-in.
+/// A proxy in front of a stand-in, until it is dropped.
 pub(crate) struct Proxy {
     pub(crate) url: String,
     log: Arc<Mutex<Log>>,
+    _port: Port,
 }
 
 /// What came through, in order. Moments are counted in beginnings and ends.
@@ -264,18 +267,18 @@ impl Proxy {
         upstream: &str,
         judge: impl Fn(&str) -> Verdict + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let log = Arc::new(Mutex::new(Log::default()));
         let upstream = upstream.strip_prefix("http://").unwrap().to_owned();
         let (judge, kept) = (Arc::new(judge), log.clone());
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let (judge, kept, upstream) = (judge.clone(), kept.clone(), upstream.clone());
-                std::thread::spawn(move || serve(stream, &upstream, &*judge, &kept));
-            }
+        let port = Port::open(move |stream| {
+            let (judge, kept, upstream) = (judge.clone(), kept.clone(), upstream.clone());
+            std::thread::spawn(move || serve(stream, &upstream, &*judge, &kept));
         });
-        Self { url, log }
+        Self {
+            url: format!("http://{}", port.address),
+            log,
+            _port: port,
+        }
     }
 
     /// The requests so far, in the order in which they came.

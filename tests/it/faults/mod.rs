@@ -23,6 +23,10 @@ const RICH: &str = "exfiltration-malicious-ip";
 /// An event that is at the same time a common one.
 const COMMON: &str = "anonymous-access-granted";
 
+/// Trials at once, beside the other tests and where there is nothing else to do.
+const BESIDE_OTHERS: usize = 6;
+const ALONE: usize = 22;
+
 /// A fault at a call.
 type Point = (Fault, Call);
 
@@ -39,7 +43,7 @@ fn a_function_that_is_stopped_comes_to_the_same_end() {
             false => {}
         }
     }
-    let tried = try_all(RICH, ALL, &undisturbed, &points);
+    let tried = try_all(RICH, ALL, &undisturbed, &points, BESIDE_OTHERS);
     assert!(tried.tried > 40, "{tried:?}");
     assert_eq!(tried.wrong, Vec::<String>::new());
 }
@@ -59,7 +63,7 @@ fn whatever_aws_answers_the_next_delivery_comes_to_the_same_end() {
         })
     });
     let points: Vec<Point> = points.collect();
-    let tried = try_all(COMMON, &policy, &undisturbed, &points);
+    let tried = try_all(COMMON, &policy, &undisturbed, &points, BESIDE_OTHERS);
     assert!(tried.tried > 10, "{tried:?}");
     assert_eq!(tried.wrong, Vec::<String>::new());
 }
@@ -105,8 +109,9 @@ fn the_long_form() {
             .skip(figures.scenarios() % share)
             .step_by(share)
             .collect();
-        let stops = try_all(&event, &policy, &undisturbed, &at_every_call(&STOPS));
-        let errors = try_all(&event, &policy, &undisturbed, &errors);
+        let stops = at_every_call(&STOPS);
+        let stops = try_all(&event, &policy, &undisturbed, &stops, ALONE);
+        let errors = try_all(&event, &policy, &undisturbed, &errors, ALONE);
         figures.add(&event, title, undisturbed.calls.len(), &stops, &errors);
         println!("{event} under {title}: {stops:?} {errors:?}");
     }
@@ -129,12 +134,18 @@ pub(super) struct Tried {
     by_fault: BTreeMap<Fault, Count>,
 }
 
-/// Several at once, for most of a trial is waiting.
-fn try_all(event: &str, policy: &str, undisturbed: &trial::Undisturbed, points: &[Point]) -> Tried {
+/// So many at once, for most of a trial is waiting.
+fn try_all(
+    event: &str,
+    policy: &str,
+    undisturbed: &trial::Undisturbed,
+    points: &[Point],
+    at_once: usize,
+) -> Tried {
     let next = AtomicUsize::new(0);
     let tried = Mutex::new(Tried::default());
     std::thread::scope(|scope| {
-        for _ in 0..6 {
+        for _ in 0..at_once {
             scope.spawn(|| {
                 while let Some((fault, call)) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let trial = disturbed(event, policy, undisturbed, *fault, call);
