@@ -89,7 +89,7 @@ ci: lint test demo options bench ## What .ci/run runs
 # What a run that nobody waits for may leave out: one in SHARE of the errors is tried.
 SHARE ?= 1
 reliability: export PORTCULLIS_RELIABILITY := $(SHARE)
-reliability: $(TOOLS)/ministack.installed $(TOOLS)/moto.installed ## Stop, disturb and race the function at every call, for hours; writes docs/reliability.md
+reliability: $(TOOLS)/ministack.installed $(TOOLS)/moto.installed ## Stop, disturb and race the function at every call, for most of an hour; writes docs/reliability.md
 	$(SERVE) -- cargo test --locked --test it -- --exact --ignored --nocapture faults::the_long_form
 
 .PHONY: clean

@@ -80,11 +80,11 @@ fn an_invocation_with_too_little_time_fails_and_the_next_one_makes_it_good() {
     }
 }
 
-/// Everything, for hours. PORTCULLIS_RELIABILITY is the share of the points with an error that are tried: 1 for all, 10 for
+/// Everything, for most of an hour. PORTCULLIS_RELIABILITY is the share of the points with an error that are tried: 1 for all, 10 for
 /// every tenth.
 #[test]
 #[ignore = "make reliability"]
-#[expect(clippy::print_stdout, reason = "somebody waits for it for hours")]
+#[expect(clippy::print_stdout, reason = "somebody waits for it")]
 fn the_long_form() {
     let share = std::env::var("PORTCULLIS_RELIABILITY").unwrap_or_default();
     let share: usize = share.parse().unwrap_or(1);
@@ -121,8 +121,8 @@ fn the_long_form() {
     }
     figures.jumps(&clock::jumps(1));
     figures.outside(&outside::at_every_call());
-    figures.races(&races::rounds((600 / share).max(60)));
-    figures.orders(&order::orders((400 / share).max(20)));
+    figures.races(&races::rounds((600 / share).max(60), 4));
+    figures.orders(&order::orders((400 / share).max(20), ALONE));
     figures.write();
 }
 
@@ -134,7 +134,6 @@ pub(super) struct Tried {
     by_fault: BTreeMap<Fault, Count>,
 }
 
-/// So many at once, for most of a trial is waiting.
 fn try_all(
     event: &str,
     policy: &str,
@@ -142,28 +141,37 @@ fn try_all(
     points: &[Point],
     at_once: usize,
 ) -> Tried {
-    let next = AtomicUsize::new(0);
     let tried = Mutex::new(Tried::default());
+    side_by_side(points.len(), at_once, |index| {
+        let (fault, call) = &points[index];
+        let wrong = match disturbed(event, policy, undisturbed, *fault, call) {
+            Trial::NotReached => return,
+            Trial::Converged => None,
+            Trial::Diverged(wrong) => Some(wrong.join("\n  ")),
+        };
+        let mut tried = tried.lock().unwrap();
+        tried.tried += 1;
+        let count = tried.by_fault.entry(*fault).or_default();
+        count.add(wrong.is_none());
+        let told = wrong.map(|wrong| format!("{} at {call:?}:\n  {wrong}", fault.title()));
+        tried.wrong.extend(told);
+    });
+    tried.into_inner().unwrap()
+}
+
+/// Does one thing for each number below `number`, so many at once: most of a trial is waiting.
+fn side_by_side(number: usize, at_once: usize, one: impl Fn(usize) + Sync) {
+    let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..at_once {
             scope.spawn(|| {
-                while let Some((fault, call)) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let trial = disturbed(event, policy, undisturbed, *fault, call);
-                    let mut tried = tried.lock().unwrap();
-                    let wrong = match trial {
-                        Trial::NotReached => continue,
-                        Trial::Converged => None,
-                        Trial::Diverged(wrong) => Some(wrong.join("\n  ")),
-                    };
-                    tried.tried += 1;
-                    let count = tried.by_fault.entry(*fault).or_default();
-                    count.add(wrong.is_none());
-                    tried.wrong.extend(
-                        wrong.map(|wrong| format!("{} at {call:?}:\n  {wrong}", fault.title())),
-                    );
+                loop {
+                    match next.fetch_add(1, Ordering::Relaxed) {
+                        index if index < number => one(index),
+                        _ => return,
+                    }
                 }
             });
         }
     });
-    tried.into_inner().unwrap()
 }

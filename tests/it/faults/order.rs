@@ -1,14 +1,19 @@
 //! The updates of one finding out of order, more than once, and with other actors in them.
 
+use std::sync::Mutex;
+
 use jiff::{SignedDuration, Timestamp};
 use portcullis::finding::Finding;
 use portcullis::record::Outcome;
 use serde_json::Value;
 
+use super::side_by_side;
 use crate::stand_in::{Verdict, policy_text};
 use crate::world::{World, public_policy};
 
 const UPDATES: usize = 4;
+/// Of all updates, and of two of them once more.
+const DELIVERIES: usize = UPDATES + 2;
 
 /// What came of the orders.
 #[derive(Debug, Default)]
@@ -20,24 +25,27 @@ pub(super) struct Orders {
 
 #[test]
 fn the_order_of_updates_makes_no_difference() {
-    assert_eq!(orders(3).wrong, Vec::<String>::new());
+    assert_eq!(orders(3, 1).wrong, Vec::<String>::new());
 }
 
-/// Some orders, each of all updates and of some of them twice.
-pub(super) fn orders(number: usize) -> Orders {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime.unwrap().block_on(async {
-        let mut orders = Orders::default();
-        for seed in 0..number {
-            one(seed, &mut orders).await;
-        }
-        orders
-    })
+/// Some orders, each of all updates and of some of them twice; so many at once.
+pub(super) fn orders(number: usize, at_once: usize) -> Orders {
+    let orders = Mutex::new(Orders::default());
+    side_by_side(number, at_once, |seed| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let wrong = runtime.unwrap().block_on(one(seed));
+        let mut orders = orders.lock().unwrap();
+        orders.orders += 1;
+        orders.deliveries += DELIVERIES;
+        orders.wrong.extend(wrong);
+    });
+    orders.into_inner().unwrap()
 }
 
-async fn one(seed: usize, orders: &mut Orders) {
+/// What is wrong with one order.
+async fn one(seed: usize) -> Vec<String> {
     let world = World::new("order", |_| Verdict::Pass).await;
     let mut order: Vec<usize> = (0..UPDATES)
         .chain([seed % UPDATES, seed / 3 % UPDATES])
@@ -52,7 +60,6 @@ async fn one(seed: usize, orders: &mut Orders) {
             Outcome::AlreadyContained => {}
             _ => wrong.push(format!("{:?}", report.summary)),
         }
-        orders.deliveries += 1;
     }
     let policy = statements(&policy_text(&world.client, &world.bucket).await.unwrap());
     let ours: Vec<&Value> = policy
@@ -80,9 +87,8 @@ async fn one(seed: usize, orders: &mut Orders) {
     if stale.summary.outcome != Outcome::Withheld {
         wrong.push(format!("{:?}", stale.summary));
     }
-    orders.orders += 1;
     let told = wrong.into_iter().map(|wrong| format!("{order:?}: {wrong}"));
-    orders.wrong.extend(told);
+    told.collect()
 }
 
 fn finding(world: &World, update: usize) -> Finding {

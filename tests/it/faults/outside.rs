@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::scene::{ALL, Scene, Site, Victim};
+use super::side_by_side;
 use super::trial::{Call, Undisturbed, undisturbed};
 use crate::stand_in::{Verdict, endpoint};
 
@@ -43,16 +44,9 @@ fn assert_all(outside: &Outside) {
 }
 
 fn at(calls: &[Call], undisturbed: &Undisturbed) -> Outside {
-    let next = AtomicUsize::new(0);
     let outside = Mutex::new(Outside::default());
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                while let Some(call) = calls.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    one(call, undisturbed, &outside);
-                }
-            });
-        }
+    side_by_side(calls.len(), 4, |index| {
+        one(&calls[index], undisturbed, &outside)
     });
     outside.into_inner().unwrap()
 }

@@ -139,7 +139,7 @@ impl Figures {
 
     /// Writes the page, where everything holds that must.
     pub(super) fn write(&self) {
-        #[expect(clippy::print_stdout, reason = "somebody waits for it for hours")]
+        #[expect(clippy::print_stdout, reason = "somebody waits for it")]
         {
             println!("{}", self.page());
         }
@@ -179,7 +179,7 @@ const HEAD: &str = "\
 # Reliability
 
 What was tried to break a containment, and what came of it. `make reliability` makes these figures and writes this page; a part of it runs
-with the tests. It takes hours: `make reliability SHARE=20` tries one in twenty of the errors. AWS is a stand-in here (MiniStack), as everywhere
+with the tests. It takes most of an hour: `make reliability SHARE=20` tries one in twenty of the errors. AWS is a stand-in here (MiniStack), as everywhere
 in these tests: [development](development.md#tests).
 
 ";

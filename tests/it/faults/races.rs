@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::outside::add_statement;
 use super::scene::{Site, is_write_to_settings};
+use super::side_by_side;
 use crate::stand_in::{Proxy, Verdict, client_of, config_of, endpoint, unique_name};
 use crate::world::{POLICY, engine_of};
 
@@ -37,21 +38,36 @@ pub(super) struct Races {
 
 #[test]
 fn findings_that_race_for_a_bucket_lose_nothing_of_each_other() {
-    let races = rounds(6);
+    let races = rounds(6, 1);
     assert_eq!(races.wrong, Vec::<String>::new());
     assert!(races.invocations > 12, "{races:?}");
 }
 
-/// Rounds of 2 to 16 findings each.
-pub(super) fn rounds(number: usize) -> Races {
-    let mut races = Races::default();
-    for round in 0..number {
-        one(2 + round * 5 % 15, &mut races);
-    }
-    races
+/// Rounds of 2 to 16 findings each, so many at once.
+pub(super) fn rounds(number: usize, at_once: usize) -> Races {
+    let races = Mutex::new(Races::default());
+    side_by_side(number, at_once, |round| {
+        let one = one(2 + round * 5 % 15);
+        races.lock().unwrap().add(one);
+    });
+    races.into_inner().unwrap()
 }
 
-fn one(findings: usize, races: &mut Races) {
+impl Races {
+    fn add(&mut self, other: Self) {
+        self.rounds += other.rounds;
+        self.invocations += other.invocations;
+        self.outside += other.outside;
+        self.ours_lost += other.ours_lost;
+        self.theirs_lost += other.theirs_lost;
+        self.leases += other.leases;
+        self.bare += other.bare;
+        self.wrong.extend(other.wrong);
+    }
+}
+
+/// A round on a bucket of its own.
+fn one(findings: usize) -> Races {
     let upstream = endpoint("ministack");
     let bucket = unique_name("race");
     let account = format!(
@@ -94,10 +110,13 @@ fn one(findings: usize, races: &mut Races) {
         outsider.join().unwrap();
         failures
     });
-    races.rounds += 1;
-    races.invocations += findings;
-    races.outside += writes;
-    races.wrong.extend(failures);
+    let mut races = Races {
+        rounds: 1,
+        invocations: findings,
+        outside: writes,
+        wrong: failures,
+        ..Races::default()
+    };
 
     let (_, policy) = site.ask("GET", &format!("/{bucket}?policy"), "");
     let theirs = (0..writes).map(|write| format!("\"Outside{write}\""));
@@ -144,6 +163,7 @@ fn one(findings: usize, races: &mut Races) {
                 .push(format!("no evidence before {}", write.request));
         }
     }
+    races
 }
 
 /// One finding, as often as Lambda would deliver it; what kept it from its end.
