@@ -89,6 +89,8 @@ ci: lint test demo options bench ## What .ci/run runs
 # What a run that nobody waits for may leave out: one in SHARE of the errors is tried.
 SHARE ?= 1
 reliability: export PORTCULLIS_RELIABILITY := $(SHARE)
+# After a change, one event of events/ by its name: nothing is written then.
+reliability: export PORTCULLIS_RELIABILITY_EVENT := $(patsubst events/%.json,%,$(ONLY))
 reliability: $(TOOLS)/ministack.installed $(TOOLS)/moto.installed ## Stop, disturb and race the function at every call, for most of an hour; writes docs/reliability.md
 	$(SERVE) -- cargo test --locked --test it -- --exact --ignored --nocapture faults::the_long_form
 

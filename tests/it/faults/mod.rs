@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::stand_in::{endpoint, send};
 use page::{Count, Figures};
 use scene::{ALL, built_in, events};
 use trial::{Call, ERRORS, Fault, STOPS, Trial, disturbed, undisturbed};
@@ -81,19 +82,25 @@ fn an_invocation_with_too_little_time_fails_and_the_next_one_makes_it_good() {
 }
 
 /// Everything, for most of an hour. PORTCULLIS_RELIABILITY is the share of the points with an error that are tried: 1 for all, 10 for
-/// every tenth.
+/// every tenth. With PORTCULLIS_RELIABILITY_EVENT only the scenarios of that event are run, and no page is written.
 #[test]
 #[ignore = "make reliability"]
 #[expect(clippy::print_stdout, reason = "somebody waits for it")]
 fn the_long_form() {
     let share = std::env::var("PORTCULLIS_RELIABILITY").unwrap_or_default();
     let share: usize = share.parse().unwrap_or(1);
+    let only = std::env::var("PORTCULLIS_RELIABILITY_EVENT").unwrap_or_default();
     let mut figures = Figures::new(share);
     let scenarios = events()
         .into_iter()
         .map(|event| (event, built_in(), "built-in"));
     let rich = (RICH.to_owned(), ALL.to_owned(), "all measures");
+    let is_asked_for = |event: &str| only.is_empty() || only == event;
     for (event, policy, title) in scenarios.chain([rich]) {
+        if !is_asked_for(&event) {
+            continue;
+        }
+        forget_all_accounts();
         let undisturbed = undisturbed(&event, &policy);
         let at_every_call = |faults: &[Fault]| -> Vec<Point> {
             let faults = faults.iter();
@@ -115,6 +122,12 @@ fn the_long_form() {
         figures.add(&event, title, undisturbed.calls.len(), &stops, &errors);
         println!("{event} under {title}: {stops:?} {errors:?}");
     }
+    if !only.is_empty() {
+        assert_ne!(figures.scenarios(), 0, "there is no event {only:?}");
+        figures.assert_that_all_holds();
+        return;
+    }
+    forget_all_accounts();
     for seconds in 1..=12 {
         let common = undisturbed(COMMON, &built_in());
         figures.hurried(&trial::hurried(COMMON, &built_in(), &common, seconds));
@@ -124,6 +137,12 @@ fn the_long_form() {
     figures.races(&races::rounds((600 / share).max(60), 4));
     figures.orders(&order::orders((400 / share).max(20), ALONE));
     figures.write();
+}
+
+/// Each trial has an account of its own, and the more of them MiniStack knows, the longer it takes for a call.
+fn forget_all_accounts() {
+    let url = format!("{}/_ministack/reset", endpoint("ministack"));
+    assert_eq!(send("POST", &url, &[], ""), 200);
 }
 
 /// What became of some points.

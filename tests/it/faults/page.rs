@@ -143,8 +143,12 @@ impl Figures {
         {
             println!("{}", self.page());
         }
-        assert!(self.wrong.is_empty(), "{}", self.wrong.join("\n"));
+        self.assert_that_all_holds();
         std::fs::write(path(), self.page()).unwrap();
+    }
+
+    pub(super) fn assert_that_all_holds(&self) {
+        assert!(self.wrong.is_empty(), "{}", self.wrong.join("\n"));
     }
 
     fn page(&self) -> String {
