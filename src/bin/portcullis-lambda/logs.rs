@@ -15,7 +15,7 @@ use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
 /// Starts logging at the level of `PORTCULLIS_LOG`, or of Lambda's own `AWS_LAMBDA_LOG_LEVEL`, else info. A level that is none
-/// is no reason to leave a bucket open: it is logged at info that there is no such level.
+/// is no reason to leave a bucket open: then it logs at info, and says so.
 pub(crate) fn start() {
     let names = ["PORTCULLIS_LOG", "AWS_LAMBDA_LOG_LEVEL"];
     let level = log_level(&names, |name| std::env::var(name).ok());
