@@ -66,12 +66,12 @@
 //! # Where S3 gives no help
 //!
 //! S3 has no conditional write for bucket settings. A lease in the store keeps our own runs from meeting on one target, and
-//! a run that found it taken looks at the target once more before it decides. What
-//! others write is met by looking again: the settings that are to change are read while the evidence is stored, each but the
-//! first once more right before its write, and before a write is tried again; if one differs, a new plan is made. What is left
-//! is one round trip between the last look and the write. What somebody writes then is lost, and nothing in S3 tells;
-//! CloudTrail has both writes. The evidence's own time comes on top before the first write, up to a second. What others
-//! write over ours is seen when it is read back, or by the sweep.
+//! a run that found it taken looks at the target once more before it decides. What others write is met by looking again: the
+//! settings that are to change are read while the evidence is stored, each but the first once more right before its write,
+//! and before a write is tried again; if one differs, a new plan is made. What is left is one round trip between the last
+//! look and the write, and before the first write the evidence's own time, up to a quarter of a second. What somebody writes
+//! then is lost, and nothing in S3 tells; CloudTrail has both writes. What others write over ours is seen when it is read
+//! back, or by the sweep.
 //!
 //! A release and a lease that ended are not deleted: releases are a person's word, and a lease object that stays lets the
 //! next holder take over with a compare-and-swap.
@@ -79,8 +79,8 @@
 //! # Choices that were measured
 //!
 //! `ring` and not `aws-lc-rs`: the first use of the latter's random generator gathers jitter for about 40 ms, most of a cold
-//! start. One thread (`current_thread`): the work waits for S3 and nothing else. `panic = "unwind"`: a panic fails one
-//! invocation with its message and leaves the environment usable.
+//! start. One thread (`current_thread`): the work waits for S3 and nothing else. `panic = "abort"`: a panic ends the process,
+//! and the next delivery takes up from the evidence what it left open.
 
 pub mod aws;
 pub mod backtest;

@@ -16,8 +16,9 @@ use crate::store::Lease;
 const WRITE_PAUSES: [u64; 5] = [100, 250, 600, 1_500, 3_000];
 /// Pauses before a setting is read back again: S3's bucket settings become visible in their own time.
 const READ_PAUSES: [u64; 5] = [50, 150, 400, 1_000, 2_500];
-/// How long a look is as good as a new one before the first write.
-const FRESH: Duration = Duration::from_secs(1);
+/// How long a look is as good as a new one before the first write. Evidence is most often stored within this; where S3 is slow,
+/// another look costs little beside what others may have written meanwhile.
+const FRESH: Duration = Duration::from_millis(250);
 /// What must be left of the lease for a write to begin.
 const MARGIN: SignedDuration = SignedDuration::from_secs(2);
 

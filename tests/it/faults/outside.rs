@@ -1,12 +1,12 @@
 //! Somebody else changes the bucket policy, in one step, just before each call in turn.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::scene::{ALL, Scene, Site, Victim};
+use super::scene::{ALL, Scene, Site, Victim, built_in};
 use super::side_by_side;
 use super::trial::{Call, Undisturbed, undisturbed};
 use crate::stand_in::{Verdict, endpoint};
@@ -32,7 +32,36 @@ fn what_somebody_else_writes_is_lost_at_one_place_only() {
     assert_all(&at(&calls, &undisturbed));
 }
 
-/// The same at every call.
+/// A look beside the evidence is no good any more when that took long, though nothing was written yet.
+#[test]
+fn what_somebody_else_writes_while_the_evidence_takes_long_is_kept() {
+    // Longer than the look takes, and together longer than it is good for.
+    let long = Duration::from_millis(400);
+    let is_first = AtomicBool::new(true);
+    let scene = Scene::new(
+        EVENT,
+        &built_in(),
+        Victim::default(),
+        move |names, request| {
+            let is_evidence = request.starts_with("PUT ") && request.contains("/records/");
+            if is_evidence && is_first.swap(false, Ordering::SeqCst) {
+                std::thread::sleep(long);
+                add_statement(&names.site(), &names.bucket("customers"), "Outside");
+                std::thread::sleep(long);
+            }
+            Verdict::Pass
+        },
+    );
+    let answer = scene.function.invoke_within(&scene.event, TIME).unwrap();
+    assert!(answer.is_success(), "{answer:?}");
+    let (kept, rest) = without(&scene, "Outside");
+    assert!(kept, "{rest:#?}");
+    assert!(rest.iter().any(|statement| statement["Effect"] == "Deny"));
+    assert_eq!(super::trial::rolled_back(&scene), Vec::<String>::new());
+    assert!(without(&scene, "Outside").0);
+}
+
+/// Before every call.
 pub(super) fn at_every_call() -> Outside {
     let undisturbed = undisturbed(EVENT, ALL);
     at(&undisturbed.calls, &undisturbed)
