@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
 use crate::classification::words;
 use crate::engine::Report;
@@ -223,41 +224,12 @@ impl<'a> Tally<'a> {
     }
 
     /// The document, at the end of the invocation.
-    pub fn document(&self, now: Timestamp) -> Value {
-        let values = self.values();
-        let named = |metric: Metric| json!({"Name": metric.word(), "Unit": metric.unit()});
-        let metrics: Vec<Value> = values.iter().map(|(metric, _)| named(*metric)).collect();
-        let directive = |dimensions: &[&str], metrics: Value| json!({"Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": metrics});
-        let aws = json!({
-            "Timestamp": now.as_millisecond(),
-            "CloudWatchMetrics": [
-                directive(&DIMENSIONS, metrics.into()),
-                directive(&BY_OUTCOME, json!([named(Metric::FindingsReceived)])),
-            ],
-        });
-        let invocation = &self.invocation;
-        let mut document = Map::new();
-        let mut put = |name: &str, value: Value| drop(document.insert(name.to_owned(), value));
-        put("_aws", aws);
-        put("Mode", invocation.mode.word().into());
-        put(
-            "Outcome",
-            gravest(self.outcomes.iter().copied()).word().into(),
-        );
-        for (metric, value) in values {
-            put(metric.word(), value);
+    pub fn document(&self, now: Timestamp) -> Document<'_> {
+        Document {
+            tally: self,
+            at: now.as_millisecond(),
+            values: self.values(),
         }
-        put("RequestId", invocation.request_id.into());
-        put("ColdStart", invocation.cold_start.into());
-        for (name, values) in [
-            ("Findings", &self.findings),
-            ("Records", &self.records),
-            ("Buckets", &self.buckets),
-            ("Accounts", &self.accounts),
-        ] {
-            put(name, values.iter().take(VALUES).cloned().collect());
-        }
-        Value::Object(document)
     }
 
     fn event(&mut self, origin: Origin, outcome: Outcome) {
@@ -298,7 +270,7 @@ impl<'a> Tally<'a> {
     }
 
     /// Counts are told even where they are nothing, so that an alarm sees that all is well; times only where there are any.
-    fn values(&self) -> Vec<(Metric, Value)> {
+    fn values(&self) -> Vec<(Metric, Measured)> {
         let ignored = self.outcomes.iter();
         let ignored = ignored
             .filter(|outcome| **outcome == Outcome::Ignored)
@@ -328,12 +300,103 @@ impl<'a> Tally<'a> {
         ];
         let counts = counts
             .into_iter()
-            .filter_map(|(metric, count)| Some((metric, count?.into())));
+            .filter_map(|(metric, count)| Some((metric, Measured::Count(count?))));
         let times = times
             .into_iter()
             .filter(|(_, times)| !times.is_empty())
-            .map(|(metric, times)| (metric, times.into()));
+            .map(|(metric, times)| (metric, Measured::Times(times)));
         counts.chain(times).collect()
+    }
+}
+
+/// What an invocation did, as a document in the embedded metric format.
+#[derive(Debug)]
+pub struct Document<'a> {
+    tally: &'a Tally<'a>,
+    /// Milliseconds since 1970.
+    at: i64,
+    values: Vec<(Metric, Measured)>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Measured {
+    Count(u64),
+    /// Milliseconds.
+    Times(Vec<u64>),
+}
+
+/// What makes a line of the log metrics.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directives {
+    timestamp: i64,
+    cloud_watch_metrics: [Directive; 2],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directive {
+    namespace: &'static str,
+    dimensions: [&'static [&'static str]; 1],
+    metrics: Vec<Defined>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Defined {
+    name: &'static str,
+    unit: &'static str,
+}
+
+impl Directive {
+    fn of(dimensions: &'static [&'static str], metrics: impl Iterator<Item = Metric>) -> Self {
+        let defined = |metric: Metric| Defined {
+            name: metric.word(),
+            unit: metric.unit(),
+        };
+        Self {
+            namespace: NAMESPACE,
+            dimensions: [dimensions],
+            metrics: metrics.map(defined).collect(),
+        }
+    }
+}
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (tally, invocation) = (self.tally, &self.tally.invocation);
+        let all = self.values.iter().map(|(metric, _)| *metric);
+        let findings = std::iter::once(Metric::FindingsReceived);
+        let mut document = serializer.serialize_map(None)?;
+        document.serialize_entry(
+            "_aws",
+            &Directives {
+                timestamp: self.at,
+                cloud_watch_metrics: [
+                    Directive::of(&DIMENSIONS, all),
+                    Directive::of(&BY_OUTCOME, findings),
+                ],
+            },
+        )?;
+        document.serialize_entry("Mode", invocation.mode.word())?;
+        let outcome = gravest(tally.outcomes.iter().copied());
+        document.serialize_entry("Outcome", outcome.word())?;
+        for (metric, measured) in &self.values {
+            document.serialize_entry(metric.word(), measured)?;
+        }
+        document.serialize_entry("RequestId", invocation.request_id)?;
+        document.serialize_entry("ColdStart", &invocation.cold_start)?;
+        for (name, values) in [
+            ("Findings", &tally.findings),
+            ("Records", &tally.records),
+            ("Buckets", &tally.buckets),
+            ("Accounts", &tally.accounts),
+        ] {
+            let told: Vec<&String> = values.iter().take(VALUES).collect();
+            document.serialize_entry(name, &told)?;
+        }
+        document.end()
     }
 }
 

@@ -7,11 +7,10 @@ use portcullis::deployment::log_level;
 use portcullis::drift::Undone;
 use portcullis::engine::Report;
 use portcullis::finding::{Event, EventError, Request};
-use portcullis::metrics::{Invocation, Took, milliseconds};
+use portcullis::metrics::{Document, Invocation, Took, milliseconds};
 use portcullis::record::Outcome;
 use portcullis::report::written_out;
 use portcullis::sweep::Sweep;
-use serde_json::Value;
 use tracing::level_filters::LevelFilter;
 
 /// Starts logging at the level of `PORTCULLIS_LOG`, or of Lambda's own `AWS_LAMBDA_LOG_LEVEL`, else info. A level that is none
@@ -50,9 +49,13 @@ impl Write for Lines {
 
 /// Writes a document in the embedded metric format. It goes around the log levels and is the line as it stands: CloudWatch
 /// takes metrics only from a line with nothing before or after them, and Lambda leaves a line that is JSON already alone.
-pub(crate) fn metrics(document: &Value) {
-    let line = format!("{document}\n");
-    if let Err(error) = Lines.write_all(line.as_bytes()) {
+pub(crate) fn metrics(document: &Document) {
+    let line = serde_json::to_vec(document).map_err(std::io::Error::from);
+    let written = line.and_then(|mut line| {
+        line.push(b'\n');
+        Lines.write_all(&line)
+    });
+    if let Err(error) = written {
         tracing::error!(%error, "the metrics could not be written");
     }
 }
