@@ -3,13 +3,14 @@
 //! Whatever is not settled (an event that cannot be read, a lease that could not be had, a change that may succeed later)
 //! fails the invocation, so that Lambda delivers the event again and, in the end, puts it on the dead-letter queue.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_config::SdkConfig;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Either, select};
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use portcullis::aws::{self, Aws};
@@ -28,6 +29,7 @@ use serde_json::value::RawValue;
 
 use crate::logs::{self, Line};
 use crate::notices::{self, Noticed};
+use crate::rehearsal;
 
 /// What is kept of an invocation's time for answering.
 const MARGIN: SignedDuration = SignedDuration::from_secs(3);
@@ -119,8 +121,12 @@ impl Function {
             policy: PolicySource::default(),
             warm: AtomicBool::new(false),
         };
+        let served = match select(pin!(function.serving()), pin!(rehearsal::run())).await {
+            Either::Left((served, _)) => served,
+            Either::Right(((), serving)) => serving.await,
+        };
         // A failure here is not the last word: each invocation asks again, and fails by itself if it must.
-        if let Err(failure) = function.serving().await {
+        if let Err(failure) = served {
             tracing::warn!(error = failure.message, "no policy yet");
         }
         Ok(function)

@@ -10,3 +10,4 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 mod handler;
 mod logs;
 mod notices;
+mod rehearsal;
