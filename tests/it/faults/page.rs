@@ -222,9 +222,11 @@ const TAIL: &str = "
 
 S3 has no conditional write for a bucket policy. Portcullis reads the policy once more right before it writes it, and plans anew if it has changed. A
 change that somebody else makes between this read and the write, a single round trip, is overwritten, and nothing in S3 tells: that is the place
-above at which a statement is lost. CloudTrail has both writes (`PutBucketPolicy`), and the record holds the policy that was read. The same holds the
-other way round: who writes a policy that was read before the containment takes the containment away. The function sees it if it happens before it
-reads back what it wrote, and otherwise the sweep does.
+above at which a statement is lost. Where the policy is the first thing to be written, this read is made while the evidence is stored, so that the
+write does not wait for it; only if that takes more than a quarter of a second, the policy is read again. In the races above the policy is all that
+is written, as often and by as many as can be: the worst case. CloudTrail has both writes (`PutBucketPolicy`), and the record holds the policy that
+was read. The same holds the other way round: who writes a policy that was read before the containment takes the containment away. The function
+sees it if it happens before it reads back what it wrote, and otherwise the sweep does.
 
 Where one fault hides both the flags of a bucket and its policy, all four flags are turned on, for that closes it. With BlockPublicPolicy on, S3 then refuses
 the Deny of the next delivery as long as the policy is public (guard `public-policy-refused`): take the public statements out, or have the rule ask for
