@@ -16,11 +16,12 @@ const POLICY: &str = r#"
 version: 1
 mode: observe
 break-glass:
-  - arn:aws:iam::*:role/break-glass
+  - arn:*:iam::*:role/break-glass
 rules:
   - id: "rehearsal"
     when: { finding: ["Policy:S3/*"] }
-    measures: [block-public-access]
+    measures:
+      - block-public-access
   - id: everything-else
     measures: []
 "#;
