@@ -17,7 +17,7 @@ DEPLOY_BIN := $(CURDIR)/$(TOOLS)/deploy/bin
 SAM := $(DEPLOY_BIN)/sam
 SERVE = $(PYTHON) $(STAND_INS)/serve.py --write .demo/$@/endpoints.json
 CARGO_FUZZ := 0.13.2
-SOURCES := Cargo.toml Cargo.lock $(shell find src -type f)
+SOURCES := Cargo.toml Cargo.lock $(shell find src -type f) events/exfiltration-anomalous.json
 
 # One target directory, so that sam build finds what cargo has built, and nothing is built twice.
 export CARGO_TARGET_DIR := $(CURDIR)/target

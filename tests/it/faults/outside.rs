@@ -1,4 +1,4 @@
-//! Somebody else changes the bucket policy, in one step, just before each call in turn.
+//! Somebody else changes the bucket policy, in one step: while the evidence takes long, and just before each call in turn.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -21,15 +21,6 @@ pub(super) struct Outside {
     /// The calls before which the change was lost.
     pub(super) lost: Vec<String>,
     pub(super) wrong: Vec<String>,
-}
-
-/// Only what falls between the last look and the write is lost, and that is one place.
-#[test]
-fn what_somebody_else_writes_is_lost_at_one_place_only() {
-    let undisturbed = undisturbed(EVENT, ALL);
-    let near = |call: &&Call| call.0.contains("?policy") || call.0.contains("?encryption");
-    let calls: Vec<Call> = undisturbed.calls.iter().filter(near).cloned().collect();
-    assert_all(&at(&calls, &undisturbed));
 }
 
 /// A look beside the evidence is no good any more when that took long, though nothing was written yet.
@@ -61,7 +52,16 @@ fn what_somebody_else_writes_while_the_evidence_takes_long_is_kept() {
     assert!(without(&scene, "Outside").0);
 }
 
-/// Before every call.
+/// Only what falls between the last look and the write is lost, and that is one place.
+#[test]
+fn what_somebody_else_writes_is_lost_at_one_place_only() {
+    let undisturbed = undisturbed(EVENT, ALL);
+    let near = |call: &&Call| call.0.contains("?policy") || call.0.contains("?encryption");
+    let calls: Vec<Call> = undisturbed.calls.iter().filter(near).cloned().collect();
+    assert_all(&at(&calls, &undisturbed));
+}
+
+/// The same at every call.
 pub(super) fn at_every_call() -> Outside {
     let undisturbed = undisturbed(EVENT, ALL);
     at(&undisturbed.calls, &undisturbed)
