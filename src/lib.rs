@@ -28,7 +28,7 @@
 //! | [`guard`] | the closed list of reasons for withholding a measure |
 //! | [`decision`] | rule, measures taken and withheld, and the plan; also which settings must be read at all |
 //! | [`plan`], [`rollback`] | the difference between observed and desired, and its inverse |
-//! | [`drift`], [`sweep`] | what of a containment somebody has undone since; what the sweep tells |
+//! | [`drift`], [`overwritten`], [`sweep`] | what of a containment somebody has undone since, and what of theirs a write of ours hid; what the sweep tells |
 //! | [`record`] | the immutable account of it all |
 //! | [`verdict`] | what a policy says from facts at hand, without a deployment, and what matters of it when two are compared |
 //! | [`replay`] | a record's decision, taken again under another policy |
@@ -53,7 +53,7 @@
 //! # Invariants
 //!
 //! - **The core is pure.** `finding`, `enrichment`, `classification`, `yaml`, `policy`, `policy_test`, `settings`, `measures`, `statements`, `decision`,
-//!   `plan`, `drift`, `sweep`, `verdict`, `replay`, `backtest`, `rollback`, `suppression`, `report`, `page`, `notice` and `metrics` do no IO, read no
+//!   `plan`, `drift`, `overwritten`, `sweep`, `verdict`, `replay`, `backtest`, `rollback`, `suppression`, `report`, `page`, `notice` and `metrics` do no IO, read no
 //!   clock and no environment, and know nothing of AWS's SDK. `now` is an argument. A test reads their source for it.
 //! - **No write before its evidence.** [`engine`] is the only caller of [`aws::write`], and has stored the record by then.
 //! - **Unreadable is not absent.** [`settings::Setting`] has three cases, and a measure that needs a setting which could not
@@ -70,8 +70,9 @@
 //! settings that are to change are read while the evidence is stored, each but the first once more right before its write,
 //! and before a write is tried again; if one differs, a new plan is made. What is left is one round trip between the last
 //! look and the write, and before the first write the evidence's own time, up to a quarter of a second. What somebody writes
-//! then is lost, and nothing in S3 tells; CloudTrail has both writes. What others write over ours is seen when it is read
-//! back, or by the sweep.
+//! then is lost there, and nothing in S3 tells. CloudTrail has their write: when it tells of it, what of theirs is missing is
+//! told and kept, and never put back by itself. What others write over ours is seen when it is read back, when CloudTrail
+//! tells of it, or by the sweep.
 //!
 //! A release and a lease that ended are not deleted: releases are a person's word, and a lease object that stays lets the
 //! next holder take over with a compare-and-swap.
@@ -95,6 +96,8 @@ pub mod guard;
 pub mod measures;
 pub mod metrics;
 pub mod notice;
+pub mod overwritten;
+
 pub mod page;
 pub mod plan;
 pub mod policy;

@@ -74,7 +74,7 @@ impl Metric {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::FindingsReceived => {
-                "events that came in, whatever became of them; requests of operators and of the schedule are none"
+                "events that came in, whatever became of them; requests of operators and of the schedule are none, nor are CloudTrail's events"
             }
             Self::FindingsIgnored => "of these, those with nothing to do: outcome `ignored`",
             Self::PlansMade => "targets with at least one change to make, made or withheld",
@@ -93,7 +93,7 @@ impl Metric {
             Self::FollowUpsFailed => "follow-ups that a service refused or did not answer",
             Self::NoticesFailed => "notices that could not be sent; only where notices are sent",
             Self::DriftFound => {
-                "containments that somebody has undone or changed; only from the sweep"
+                "containments that somebody has undone or changed; only from the sweep and from CloudTrail's events"
             }
         }
     }
@@ -104,7 +104,7 @@ impl Metric {
 pub enum Origin {
     /// An event.
     Event,
-    /// An operator, or the schedule.
+    /// An operator, the schedule, or CloudTrail.
     Request,
 }
 
@@ -198,9 +198,12 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// An event that is none of ours.
-    pub fn ignored(&mut self) {
-        self.event(Origin::Event, Outcome::Ignored);
+    /// What is none of ours, or leaves nothing to do.
+    pub fn ignored(&mut self, origin: Origin) {
+        // Calls to buckets on which nothing was contained come by the thousand, and are no findings.
+        if origin == Origin::Event {
+            self.event(origin, Outcome::Ignored);
+        }
     }
 
     /// An event or a request that came to nothing.

@@ -299,9 +299,14 @@ pub fn first_id(id: &str) -> &str {
 
 /// The part of a record's id that tells the target.
 pub fn target_digest(finding: &Finding, target: &Target) -> String {
+    digest_of(&finding.partition, target)
+}
+
+/// The same without a finding.
+pub fn digest_of(partition: &str, target: &Target) -> String {
     let identity = match target {
         Target::Bucket(bucket) => format!("{}\n{}", bucket.account, bucket.name),
-        Target::Account(account) => format!("{}\n{account}", finding.partition),
+        Target::Account(account) => format!("{partition}\n{account}"),
     };
     digest(&identity, 4)
 }

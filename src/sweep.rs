@@ -48,6 +48,9 @@ pub struct Swept {
     /// What somebody has undone.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub undone: Vec<Undone>,
+    /// Where in the store is kept what somebody wrote and nobody finds in the bucket.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub kept: Option<String>,
     /// How what was done ended; none where nothing was done.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub outcome: Option<Outcome>,
@@ -138,6 +141,8 @@ words! {
         Held = "held",
         /// A run was cut off before it could say how it ended.
         Unfinished = "unfinished",
+        /// What somebody else wrote at the same time is not there.
+        Overwritten = "overwritten",
         /// The bucket is gone, and the containment with it.
         Gone = "gone",
         /// It could not be looked at.

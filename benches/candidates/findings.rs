@@ -19,7 +19,11 @@ const REGIONS: [&str; 4] = ["us-east-1", "eu-central-1", "ap-southeast-2", "us-w
 /// The findings are spread over so many days.
 const DAYS: u64 = 90;
 /// Of these nothing is decided.
-const LEFT_OUT: [&str; 2] = ["ignored-malware-scan-result.json", "recovery-point.json"];
+const LEFT_OUT: [&str; 3] = [
+    "ignored-malware-scan-result.json",
+    "policy-written.json",
+    "recovery-point.json",
+];
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);

@@ -5,6 +5,7 @@
 //! the only writes.
 
 mod apply;
+mod error;
 mod evidence;
 mod follow_up;
 mod jobs;
@@ -17,6 +18,7 @@ mod since;
 mod standing;
 mod stored;
 mod sweep;
+mod trail;
 mod undo;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -28,14 +30,16 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use apply::{Anew, Terms};
+pub use error::EngineError;
 use limits::Hour;
 use look::Look;
 use questions::{Memberships, Verification, beside};
 pub use report::{Report, Summary};
 pub use since::since;
+pub use trail::Followed;
 pub use undo::{OPERATOR_TIME, RollbackError, RollbackRequest};
 
-use crate::aws::{Aws, AwsError, Place};
+use crate::aws::{Aws, Place};
 use crate::classification::{Classification, Own, classify, sensitivity};
 use crate::decision::{Decision, Situation, decide, may_act};
 use crate::enrichment::Enrichment;
@@ -45,7 +49,7 @@ use crate::measures::Stop;
 use crate::policy::{Mode, Policy};
 use crate::record::{Outcome, PolicyRef, Record, RunResult, VERSION, record_id, target_digest};
 use crate::settings::Settings;
-use crate::store::{KeyError, Lease, LeaseError, Store, StoreError};
+use crate::store::{Lease, Store};
 
 /// Targets of one finding that are worked on at the same time.
 const AT_ONCE: usize = 8;
@@ -81,73 +85,6 @@ pub struct Engine<'a> {
 
 /// The answer to whether the policy still serves, asked once for all targets.
 pub type PolicyStands<'a> = Shared<BoxFuture<'a, bool>>;
-
-/// What kept a target from being worked on to its end.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// Another run holds the target, or the lease could not be written.
-    #[error("no lease, so nothing was changed: {0}")]
-    Lease(#[from] LeaseError),
-    /// The evidence could not be stored.
-    #[error("no evidence, so nothing was changed: {0}")]
-    Evidence(StoreError),
-    /// The result could not be stored; the changes were made.
-    #[error("the changes were made, but the result could not be stored: {0}")]
-    Result(StoreError),
-    /// The store could not be read.
-    #[error("nothing was changed: {0}")]
-    Store(StoreError),
-    /// What the store holds under a key is not what belongs there.
-    #[error("nothing was changed: {key} in the store cannot be read: {why}; look at its versions")]
-    Unreadable {
-        /// The key.
-        key: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// The target could not be observed.
-    #[error("nothing was changed: {0}")]
-    Observe(AwsError),
-    /// A name in the event cannot be part of a key of the store.
-    #[error("nothing was changed: {0}")]
-    Key(#[from] KeyError),
-    /// The policy in hand is not the one that serves any more.
-    #[error("nothing was changed: the policy was replaced meanwhile; deliver the event again")]
-    PolicyReplaced,
-    /// An operator confirmed another plan.
-    #[error(
-        "nothing was changed: the target has changed since the plan was shown; look at it again, then apply"
-    )]
-    NotAsShown,
-    /// The decision acts where, before the target was seen, no rule could: a fault of ours.
-    #[error(
-        "nothing was changed: the plan came without a lease, which is a fault of Portcullis; please report it"
-    )]
-    Unleased,
-    /// The target went on changing while plans were made.
-    #[error(
-        "nothing was changed: the target was changed by somebody each time that a plan was made; try again"
-    )]
-    Unstable,
-    /// One of the above, after a plan before had been carried out in part.
-    #[error("not all was done; of the plan that was left, {0}")]
-    Interrupted(Box<EngineError>),
-}
-
-impl EngineError {
-    /// Whether the same event, delivered again, may well succeed.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Lease(error) => error.is_transient(),
-            Self::Evidence(error) | Self::Result(error) | Self::Store(error) => {
-                error.is_transient()
-            }
-            Self::Observe(_) | Self::PolicyReplaced | Self::Unstable => true,
-            Self::Interrupted(error) => error.is_transient(),
-            Self::Key(_) | Self::Unreadable { .. } | Self::NotAsShown | Self::Unleased => false,
-        }
-    }
-}
 
 impl Engine<'_> {
     /// Works on every target of a finding, several at once. One that fails never stops the others.

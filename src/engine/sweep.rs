@@ -13,7 +13,7 @@ use super::standing::{self, Standing};
 use super::{Engine, EngineError, Report, RollbackError, RollbackRequest, evidence, jobs, observe};
 use crate::aws::{Meaning, Place};
 use crate::drift::{Undone, undone};
-use crate::finding::{Finding, Target};
+use crate::finding::{Finding, Target, TrailEvent};
 use crate::plan::{Change, Plan};
 use crate::policy::Mode;
 use crate::record::{Outcome, Record, RunResult, first_id};
@@ -35,6 +35,16 @@ pub(super) const RESERVE: SignedDuration = SignedDuration::from_secs(15);
 
 /// Why a rollback was made that nobody asked for.
 const EXPIRY: &str = "expiry";
+
+/// Why what stands is looked after, and how far that may go.
+pub(super) struct Occasion<'a> {
+    /// Whether anything may be written.
+    pub(super) acts: bool,
+    /// What was put back within this time is not put back again.
+    pub(super) rest: SignedDuration,
+    /// What somebody wrote, where that is why.
+    pub(super) event: Option<&'a TrailEvent>,
+}
 
 /// A record, and what became of it; none where its run was cut off.
 type Attempt = (Record, Option<RunResult>);
@@ -59,17 +69,12 @@ impl Engine<'_> {
         let hours = (self.clock)().as_second().unsigned_abs() / 3600;
         let start = hours.wrapping_mul(STRIDE) % (ids.len() as u64).max(1);
         ids.rotate_left(start as usize);
-        let look = ids.iter().map(|id| async move {
-            let left = self.deadline.duration_since((self.clock)());
-            match left < RESERVE {
-                true => None,
-                false => Some(Box::pin(self.sweep_one(id, acts)).await),
-            }
-        });
-        let swept: Vec<Option<Option<Swept>>> = futures_util::stream::iter(look)
-            .buffered(AT_ONCE)
-            .collect()
-            .await;
+        let occasion = &Occasion {
+            acts,
+            rest: SignedDuration::ZERO,
+            event: None,
+        };
+        let (found, left) = self.look_after_all(&ids, occasion).await;
         let (leases, jobs) =
             join(self.leases_left(&leases, acts), self.jobs_seen(&jobs, acts)).await;
         let today = TimeZone::UTC.to_datetime((self.clock)()).date();
@@ -77,14 +82,39 @@ impl Engine<'_> {
             standing: ids.len(),
             leases,
             jobs,
-            left: swept.iter().filter(|swept| swept.is_none()).count(),
-            found: swept.into_iter().flatten().flatten().collect(),
+            left,
+            found: found.into_iter().map(|(_, swept)| swept).collect(),
             exceptions: ending(self.policy, today),
         })
     }
 
-    async fn sweep_one(&self, id: &str, acts: bool) -> Option<Swept> {
-        match self.look_after(id, acts).await {
+    /// Looks after containments, several at once: what there is to tell, each with the id of its mark, and how many there was
+    /// no time for.
+    pub(super) async fn look_after_all(
+        &self,
+        ids: &[String],
+        occasion: &Occasion<'_>,
+    ) -> (Vec<(String, Swept)>, usize) {
+        let look = ids.iter().map(|id| async move {
+            let left = self.deadline.duration_since((self.clock)());
+            match left < RESERVE {
+                true => Err(()),
+                false => {
+                    let swept = Box::pin(self.sweep_one(id, occasion)).await;
+                    Ok(swept.map(|swept| (id.clone(), swept)))
+                }
+            }
+        });
+        let looked: Vec<Result<Option<(String, Swept)>, ()>> = futures_util::stream::iter(look)
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        let left = looked.iter().filter(|looked| looked.is_err()).count();
+        (looked.into_iter().flatten().flatten().collect(), left)
+    }
+
+    async fn sweep_one(&self, id: &str, occasion: &Occasion<'_>) -> Option<Swept> {
+        match self.look_after(id, occasion).await {
             Ok(swept) => swept,
             Err(error) => Some(Swept {
                 record: first_id(id).to_owned(),
@@ -92,14 +122,19 @@ impl Engine<'_> {
                 state: SweptState::Failed,
                 detail: vec![error.to_string()],
                 undone: Vec::new(),
+                kept: None,
                 outcome: None,
                 of: None,
             }),
         }
     }
 
-    async fn look_after(&self, id: &str, acts: bool) -> Result<Option<Swept>, RollbackError> {
-        let now = (self.clock)();
+    async fn look_after(
+        &self,
+        id: &str,
+        occasion: &Occasion<'_>,
+    ) -> Result<Option<Swept>, RollbackError> {
+        let (now, acts) = ((self.clock)(), occasion.acts);
         let Some(contained) = self.contained(id).await? else {
             return Ok(None);
         };
@@ -115,6 +150,7 @@ impl Engine<'_> {
             state,
             detail,
             undone: Vec::new(),
+            kept: None,
             outcome: None,
             of: Some(Box::new(newest.clone())),
         };
@@ -144,21 +180,41 @@ impl Engine<'_> {
         if undone.is_empty() {
             return Ok(None);
         }
-        if !contained.mark.hold || !acts {
+        let mut detail: Vec<String> = occasion.event.iter().map(|event| seen(event)).collect();
+        let again = contained.attempts.len() > 1;
+        let rests = again && now.duration_since(contained.last) < occasion.rest;
+        if contained.mark.hold && acts && rests {
+            let why = "it was put back only minutes ago; the next sweep does it again";
+            detail.push(why.to_owned());
+        }
+        if !contained.mark.hold || !acts || rests {
             return Ok(Some(Swept {
                 undone,
-                ..swept(SweptState::Drift, Vec::new())
+                ..swept(SweptState::Drift, detail)
             }));
         }
         let report = self.put_back(newest).await;
-        let state = match report.summary.outcome {
-            Outcome::Contained | Outcome::AlreadyContained => SweptState::Held,
-            _ => SweptState::Drift,
+        let outcome = report.summary.outcome;
+        detail.extend(report.summary.reason);
+        let (state, undone) = match outcome {
+            Outcome::Contained | Outcome::AlreadyContained => {
+                let still = self.undone(newest, &contained.attempts).await?;
+                match (still.is_empty(), outcome) {
+                    (true, Outcome::Contained) => (SweptState::Held, undone),
+                    // Somebody else put it back meanwhile.
+                    (true, _) => return Ok(None),
+                    (false, _) => {
+                        detail.push("today's policy file does not ask for all of it".to_owned());
+                        (SweptState::Drift, still)
+                    }
+                }
+            }
+            _ => (SweptState::Drift, undone),
         };
         Ok(Some(Swept {
             undone,
-            outcome: Some(report.summary.outcome),
-            ..swept(state, report.summary.reason.into_iter().collect())
+            outcome: Some(outcome),
+            ..swept(state, detail)
         }))
     }
 
@@ -260,4 +316,9 @@ impl Engine<'_> {
             attempts,
         }))
     }
+}
+
+/// Who may have undone it. Others may have written, too: CloudTrail tells of each by itself, and in no order.
+fn seen(event: &TrailEvent) -> String {
+    format!("seen after {} by {} at {}", event.name, event.by, event.at)
 }

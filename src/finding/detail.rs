@@ -287,19 +287,14 @@ fn add_affected(
 }
 
 fn partition(detail: &Detail, region: &str) -> String {
-    let of_arn = || {
-        detail
-            .arn
-            .as_deref()?
-            .strip_prefix("arn:")?
-            .split(':')
-            .next()
-    };
-    let is_partition = |text: &&str| {
-        text.starts_with("aws")
-            && text.len() <= 20
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
-    };
+    let said = detail.partition.as_deref().filter(is_partition);
+    let otherwise = || partition_of(detail.arn.as_deref(), region);
+    said.map_or_else(otherwise, str::to_owned)
+}
+
+/// The partition of an ARN; where it is none, of a Region.
+pub(super) fn partition_of(arn: Option<&str>, region: &str) -> String {
+    let of_arn = || arn?.strip_prefix("arn:")?.split(':').next();
     let of_region = || match region.split('-').next() {
         Some("cn") => "aws-cn",
         Some("eusc") => "aws-eusc",
@@ -309,13 +304,16 @@ fn partition(detail: &Detail, region: &str) -> String {
         Some("us") if region.starts_with("us-iso-") => "aws-iso",
         _ => "aws",
     };
-    detail
-        .partition
-        .as_deref()
+    of_arn()
         .filter(is_partition)
-        .or_else(|| of_arn().filter(is_partition))
         .unwrap_or_else(of_region)
         .to_owned()
+}
+
+fn is_partition(text: &&str) -> bool {
+    text.starts_with("aws")
+        && text.len() <= 20
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
 }
 
 // From here on texts are taken out of the finding, and not copied: a backtest reads very many.

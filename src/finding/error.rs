@@ -60,13 +60,13 @@ pub enum EventError {
         place: String,
     },
     /// A field that no finding is without.
-    #[error("{place} is missing: without it nothing can be done, so send the finding whole")]
+    #[error("{place} is missing: without it nothing can be done, so send the event whole")]
     Missing {
         /// The field.
         place: String,
     },
     /// A required field whose text cannot be what it must be.
-    #[error("{place} is {found}, which is not {expected}: send the finding as GuardDuty made it")]
+    #[error("{place} is {found}, which is not {expected}: send the event as AWS made it")]
     Unusable {
         /// The field.
         place: String,

@@ -12,6 +12,7 @@ mod names;
 mod read;
 mod sequence;
 mod straight;
+mod trail;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::EventError;
 pub use read::{Event, Ignored, IgnoredReason, Request, read, read_part};
+pub use trail::TrailEvent;
 
 /// One GuardDuty finding that concerns S3.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -15,14 +15,18 @@ use serde_json::{Map, Value};
 /// EventBridge and GetFindings write `accountId`; the CLI, the SDKs and CloudFormation write `AccountId`. In the service's
 /// model the wire name is the member's with its first letter lowered (`S3BucketDetails`, `ETag`, `IpAddressV4`), but for a
 /// few members, none of which is read here: `Account.Name` is `account`, `Latitude` is `lat`, `Code` is `productCodeId`.
-/// Keys that are data, such as `AWS::S3::Bucket`, hold more than letters and digits and stay as they are. Where both forms
-/// of a key occur, the wire form wins.
+/// Keys that are data, such as `AWS::S3::Bucket`, hold more than letters and digits and stay as they are, and so does what
+/// was requested in an event of CloudTrail, for its keys are the other service's. Where both forms of a key occur, the wire
+/// form wins.
 pub(super) fn wire_names(value: Value) -> Value {
     match value {
         Value::Object(map) => {
             let mut named = Map::with_capacity(map.len());
             for (key, value) in map {
-                let value = wire_names(value);
+                let value = match key.as_str() {
+                    "requestParameters" => value,
+                    _ => wire_names(value),
+                };
                 match wire_name(&key) {
                     Some(name) => {
                         named.entry(name).or_insert(value);

@@ -9,6 +9,7 @@ use super::error::{EventError, Place, quoted};
 use super::lenient::as_object;
 use super::names::wire_names;
 use super::straight::{Straight, straight};
+use super::trail::{self, TrailEvent};
 
 /// How many wrappings are taken off before giving up. SNS in SQS in a failed invocation's report has four.
 const LAYERS: usize = 8;
@@ -24,6 +25,8 @@ pub enum Event {
     Ignored(Ignored),
     /// An operator's request.
     Request(Request),
+    /// Somebody wrote to the settings of a bucket.
+    Trail(Box<TrailEvent>),
 }
 
 /// An event that is left alone, and why.
@@ -48,6 +51,8 @@ pub enum IgnoredReason {
     /// An EventBridge event of another source.
     #[serde(rename = "not-guardduty")]
     NotGuardDuty,
+    /// A call that CloudTrail logged.
+    ApiCall,
     /// A finding that names no S3 bucket.
     #[serde(rename = "no-s3")]
     NoS3,
@@ -325,12 +330,23 @@ fn envelope(mut map: Map<String, Value>, place: &Place, events: &mut Events) {
             finding: None,
         }))
     };
+    let kind = of("detail-type").or_else(|| of("detailType"));
+    let is_of_bucket = of("source").is_some_and(|source| trail::SOURCES.contains(&source));
+    if is_of_bucket && kind == Some(trail::API_CALL) {
+        let place = place.key("detail");
+        events.push(match map.remove("detail") {
+            Some(Value::Object(map)) => trail::read(map, &place),
+            _ => Err(EventError::EmptyDetail {
+                place: place.to_string(),
+            }),
+        });
+        return;
+    }
     if let Some(source) = of("source").filter(|source| *source != "aws.guardduty") {
         let what = format!("the event's source is {}, not GuardDuty", quoted(source));
         events.push(ignored(IgnoredReason::NotGuardDuty, what));
         return;
     }
-    let kind = of("detail-type").or_else(|| of("detailType"));
     if let Some(kind) = kind.filter(|kind| *kind != "GuardDuty Finding") {
         let what = format!("the event's detail-type is {}, not a finding", quoted(kind));
         events.push(ignored(IgnoredReason::OtherDetailType, what));

@@ -67,7 +67,31 @@ wire! {
         principal_id: Option<String> = "text",
         access_key_id: Option<String> = "text",
         user_name: Option<String> = "text",
+        /// The service that called for somebody, in events of CloudTrail.
+        invoked_by: Option<String> = "text",
         session_context: SessionContext = "object",
+    }
+
+    /// An event of CloudTrail, but for what was requested.
+    TrailRecord {
+        #[serde(rename = "eventID")]
+        event_id: Option<String> = "text",
+        event_name: Option<String> = "text",
+        event_time: Option<Timestamp> = "time",
+        aws_region: Option<String> = "text",
+        recipient_account_id: Option<String> = "text",
+        error_code: Option<String> = "text",
+        user_identity: UserIdentity = "object",
+        resources: Vec<TrailResource> = "list",
+    }
+
+    TrailResource {
+        /// Its key is `ARN`, of which the first letter was lowered.
+        #[serde(rename = "aRN")]
+        arn: Option<String> = "text",
+        #[serde(rename = "type")]
+        kind: Option<String> = "text",
+        account_id: Option<String> = "text",
     }
 
     SessionContext {

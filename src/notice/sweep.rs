@@ -55,16 +55,25 @@ fn swept(swept: &Swept, now: Timestamp) -> Notice {
             "ContainmentHeld",
         ),
         SweptState::Unfinished => (format!("Cut off: {name}"), "ContainmentUnfinished"),
+        SweptState::Overwritten => (
+            format!("Somebody's policy was written over: {name}"),
+            "PolicyOverwritten",
+        ),
         SweptState::Gone => (format!("Gone, with its containment: {name}"), "BucketGone"),
         SweptState::Failed => (format!("Could not be looked after: {name}"), "SweepFailed"),
     };
     let day = now.strftime("%F");
     let undone = swept.undone.iter().map(|undone| undone.in_short());
     let undone: Vec<String> = undone.collect();
-    let once = match swept.state.is_settled() {
+    let told = |of: &str| Some(digest(&format!("{}\n{}\n{of}", swept.record, swept.state)));
+    let once = match swept.state {
         // It is told when it comes about, which is once by itself; somebody may undo again what was put back.
-        true => None,
-        false => Some(digest(&format!("{}\n{}\n{day}", swept.record, swept.state))),
+        state if state.is_settled() => None,
+        // The same call may be told of twice, and another one on the same day is news.
+        SweptState::Overwritten => told(&swept.detail.join("\n")),
+        // So is more of it that is undone.
+        SweptState::Drift => told(&format!("{day}\n{}", undone.join("\n"))),
+        _ => told(&day.to_string()),
     };
     let known = record.map(about);
     let lines = lines(swept, undone);
@@ -106,7 +115,7 @@ fn lines(swept: &Swept, undone: Vec<String>) -> Vec<(&'static str, String)> {
     let name = match swept.state {
         SweptState::Expired | SweptState::Due => "Left alone",
         SweptState::Gone | SweptState::Failed | SweptState::Unfinished => "Why",
-        SweptState::Drift | SweptState::Held => "Note",
+        SweptState::Drift | SweptState::Held | SweptState::Overwritten => "Note",
     };
     let undone = undone.into_iter().map(|line| ("Undone", line));
     let details = swept.detail.iter().map(|line| (name, line.clone()));
@@ -132,7 +141,17 @@ fn target(record: &Record, swept: &Swept, lines: Vec<(&'static str, String)>) ->
         }
         SweptState::Unfinished => steps.push(step("Bring it to its end", "apply")),
         SweptState::Due | SweptState::Held => steps.push(step("Undo", "rollback")),
-        SweptState::Expired | SweptState::Gone | SweptState::Failed => {}
+        SweptState::Expired | SweptState::Overwritten | SweptState::Gone | SweptState::Failed => {}
+    }
+    if let Some(kept) = &swept.kept {
+        let kept = shown(kept, 3 * LINE);
+        steps.push(Step {
+            what: "What was lost",
+            command: match kept.starts_with("s3://") {
+                true => format!("aws s3 cp {kept} -"),
+                false => format!("cat {kept}"),
+            },
+        });
     }
     Account {
         name: named(record.target_name()),

@@ -210,7 +210,7 @@ pub struct Rule {
     /// After how long the containment is rolled back by itself: a number and `m`, `h` or `d`.
     #[schemars(with = "Option<String>", regex(pattern = "^[1-9][0-9]*[mhd]$"))]
     pub expires_after: Option<SignedDuration>,
-    /// Whether the sweep puts the containment back where somebody has undone it by other means.
+    /// Whether the containment is put back where somebody has undone it by other means, by the sweep or when CloudTrail tells.
     #[schemars(default)]
     pub hold: bool,
     /// What is done besides, that changes no setting and cannot be undone.

@@ -39,6 +39,10 @@ pub(super) fn finding(report: &mut Report<'_>, node: &Node, files: &ReadFile<'_>
             Ok(Event::Ignored(ignored)) => {
                 wrong.push(format!("{from} is no finding about S3: {}", ignored.what))
             }
+            Ok(Event::Trail(event)) => wrong.push(format!(
+                "{from} is no finding about S3: {}",
+                event.ignored().what
+            )),
             Ok(Event::Request(_)) => {
                 wrong.push(format!("{from} is a request to the deployed function"))
             }

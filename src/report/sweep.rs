@@ -17,9 +17,10 @@ pub fn sweep(sweep: &Sweep, style: Style) -> String {
                 style.strong(swept.state.word())
             }
             SweptState::Failed => style.bad(swept.state.word()),
-            SweptState::Due | SweptState::Drift | SweptState::Unfinished => {
-                style.doubtful(swept.state.word())
-            }
+            SweptState::Due
+            | SweptState::Drift
+            | SweptState::Unfinished
+            | SweptState::Overwritten => style.doubtful(swept.state.word()),
         };
         text += &format!(
             "\n  {word}  {}  {}\n",
@@ -29,6 +30,9 @@ pub fn sweep(sweep: &Sweep, style: Style) -> String {
         let undone = swept.undone.iter().map(Undone::in_full);
         for line in undone.chain(swept.detail.iter().cloned()) {
             text += &format!("      {}\n", shown(&line, 3 * LINE));
+        }
+        if let Some(kept) = &swept.kept {
+            text += &format!("      all of it is kept in {}\n", shown(kept, 3 * LINE));
         }
         if let Some(outcome) = swept.outcome {
             text += &format!("      outcome {outcome}\n");

@@ -276,6 +276,10 @@ impl Statement {
         };
         let mut sorted: BTreeMap<&str, Value> = BTreeMap::new();
         for (name, value) in statement {
+            // S3 makes no difference between an empty Sid and none.
+            if name == "Sid" && value == "" {
+                continue;
+            }
             let value = match name.as_str() {
                 "Condition" => canonical_condition(value),
                 "Principal" | "NotPrincipal" => canonical_principal(value),

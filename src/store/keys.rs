@@ -25,6 +25,8 @@ pub const ENDED: &str = "ended/";
 pub const NOTICES: &str = "notices/";
 /// The prefix of the marks of Macie jobs whose end is awaited.
 pub const JOBS: &str = "jobs/";
+/// The prefix of what others wrote and a write of ours hid.
+pub const OVERWRITTEN: &str = "overwritten/";
 /// The prefix of all releases.
 pub const RELEASES: &str = "releases/";
 
@@ -49,7 +51,7 @@ const SHOWN: usize = 80;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the {what} {value:?} cannot name an object of the store: {problem}")]
 pub struct KeyError {
-    /// What the value is: `record id`, `finding id`, `job id`, `account`, `bucket` or `key`.
+    /// What the value is: `record id`, `finding id`, `job id`, `event id`, `account`, `bucket` or `key`.
     pub what: &'static str,
     /// The value, cut short.
     pub value: String,
@@ -101,6 +103,11 @@ pub fn job_key(job: &str) -> Result<String, KeyError> {
 /// The key of the mark that it has ended: `jobs/<job>.ended.json`.
 pub fn job_ended_key(job: &str) -> Result<String, KeyError> {
     job_key(&format!("{job}.ended"))
+}
+
+/// The key of what a call lost to a write of ours: `overwritten/<event>.json`. `event` is CloudTrail's id of it.
+pub fn overwritten_key(event: &str) -> Result<String, KeyError> {
+    Ok(format!("{OVERWRITTEN}{}.json", part("event id", event)?))
 }
 
 /// The key of a copy of a policy file: `policies/<time>-<digest>.yaml`. `digest` is SHA-256 in hex.

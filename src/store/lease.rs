@@ -138,7 +138,7 @@ pub async fn acquire(
             },
         };
         contended |= current.modified.is_none_or(|at| later(at, GRACE) > asked);
-        match obstacle(store, &request, &current, now) {
+        match obstacle(store, &request.key, request.ttl, &current, now) {
             None => match store.replace(&request.key, &bytes, &current.etag).await? {
                 Replaced::Done { etag } => return Ok(content.lease(request.key, etag, contended)),
                 // Another taker was faster. Each such round is somebody's success, so it ends.
@@ -154,6 +154,38 @@ pub async fn acquire(
         contended = true;
         found = store.get(&request.key).await?;
     }
+}
+
+/// Waits until nobody holds the lease of a key, and takes it from nobody. What is returned is its ETag then, none where there
+/// is no lease: as long as [`etag`] says the same, nobody has held it since.
+pub async fn until_free(
+    store: &Store,
+    key: &str,
+    wait_until: Timestamp,
+    clock: &impl Fn() -> Timestamp,
+) -> Result<Option<String>, LeaseError> {
+    let mut waits = 0;
+    loop {
+        let now = clock();
+        let Some(current) = store.get(key).await? else {
+            return Ok(None);
+        };
+        match obstacle(store, key, LONGEST_TTL, &current, now) {
+            None => return Ok(Some(current.etag)),
+            Some(obstacle) if now >= wait_until => return Err(obstacle),
+            Some(_) => {
+                let left = wait_until.duration_since(now).unsigned_abs();
+                tokio::time::sleep(pause(waits, FIRST_PAUSE, LONGEST_PAUSE).min(left)).await;
+                waits = waits.saturating_add(1);
+            }
+        }
+    }
+}
+
+/// The ETag of the lease of a key; none where there is no lease.
+pub async fn etag(store: &Store, key: &str) -> Result<Option<String>, StoreError> {
+    let object = store.get(key).await?;
+    Ok(object.map(|object| object.etag))
 }
 
 /// The lease of a key, if it is left over. One that cannot be understood is not ours to give back.
@@ -273,11 +305,12 @@ impl Content {
 /// person has to look.
 fn obstacle(
     store: &Store,
-    request: &LeaseRequest<'_>,
+    key: &str,
+    ttl: SignedDuration,
     current: &Object,
     now: Timestamp,
 ) -> Option<LeaseError> {
-    let place = || store.place(&request.key);
+    let place = || store.place(key);
     match Content::read(current, now) {
         Ok(lease) if lease.released || now >= later(lease.expires, GRACE) => None,
         Ok(lease) => Some(LeaseError::Held {
@@ -287,7 +320,7 @@ fn obstacle(
             expires: lease.expires,
         }),
         Err(problem) => {
-            let ttl = request.ttl.clamp(SignedDuration::ZERO, LONGEST_TTL);
+            let ttl = ttl.clamp(SignedDuration::ZERO, LONGEST_TTL);
             let over = |modified| now >= later(later(modified, ttl), GRACE);
             if current.modified.is_some_and(over) {
                 return None;

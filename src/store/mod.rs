@@ -19,11 +19,15 @@ pub(crate) use backoff::pause;
 pub use error::{Operation, StoreError};
 pub use folder::Folder;
 pub use keys::{
-    ACTIVITY, ACTIVITY_KEY, ENDED, JOBS, KeyError, LEASES, NOTICES, POLICIES, POLICY_KEY, RECORDS,
-    RELEASES, STANDING, ended_key, job_ended_key, job_key, lease_key, notice_key, policy_copy_key,
-    policy_note_key, record_key, release_key, result_key, standing_key,
+    ACTIVITY, ACTIVITY_KEY, ENDED, JOBS, KeyError, LEASES, NOTICES, OVERWRITTEN, POLICIES,
+    POLICY_KEY, RECORDS, RELEASES, STANDING, ended_key, job_ended_key, job_key, lease_key,
+    notice_key, overwritten_key, policy_copy_key, policy_note_key, record_key, release_key,
+    result_key, standing_key,
 };
-pub use lease::{Lease, LeaseError, LeaseRequest, LeftOver, Released, acquire, left_over};
+pub use lease::{
+    Lease, LeaseError, LeaseRequest, LeftOver, Released, acquire, etag as lease_etag, left_over,
+    until_free,
+};
 pub use location::{LocationError, StoreLocation};
 pub use policy_file::{Push, PushError, Pushed};
 pub use s3::S3Store;

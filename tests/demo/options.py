@@ -42,6 +42,7 @@ class Options:
         self.look_at_the_function()
         self.look_at_the_alarms()
         self.look_at_the_destinations()
+        self.look_at_the_rules()
         self.fail_an_invocation()
         self.deploy_elsewhere()
 
@@ -127,6 +128,30 @@ class Options:
         wanted = {"OnSuccess": {"Destination": self.successes}, "OnFailure": {"Destination": failed}}
         self.expect("the destinations", destinations, wanted)
 
+    def look_at_the_rules(self) -> None:
+        """Which events come, by the stand-in's own matcher, and that the function takes what its rule hands it."""
+        events = self.aws.client("events")
+        rule = events.describe_rule(Name=self.resources["SettingsRule"]["PhysicalResourceId"].rpartition("/")[2])
+        written = json.loads((REPOSITORY / "events/policy-written.json").read_text())
+        finding = json.loads((REPOSITORY / "events/discovery-tor.json").read_text())
+        of_account = changed(written, eventName="PutAccountPublicAccessBlock")
+        for what, event, wanted in (
+            ("a policy that somebody writes", written, True),
+            ("flags of the account", of_account, True),
+            ("what S3 refused", changed(written, errorCode="AccessDenied"), False),
+            ("what somebody reads", changed(written, eventName="GetBucketPolicy"), False),
+            ("an object", changed(written, eventName="PutObject"), False),
+            ("a finding", finding, False),
+        ):
+            matched = events.test_event_pattern(EventPattern=rule["EventPattern"], Event=json.dumps(event))
+            self.expect(f"whether the rule takes {what}", matched["Result"], wanted)
+        answer = self.aws.client("lambda").invoke(
+            FunctionName=self.outputs["FunctionName"], Payload=json.dumps(written)
+        )
+        ignored = json.loads(answer["Payload"].read()).get("ignored")
+        told = "nothing was ever contained on bucket amzn-s3-demo-bucket-orders"
+        self.expect("what the function says of it", ignored, [told])
+
     def fail_an_invocation(self) -> None:
         """What is no event ends in the queue, once Lambda has given it up."""
         function, sqs = self.aws.client("lambda"), self.aws.client("sqs")
@@ -145,14 +170,20 @@ class Options:
         there = Aws(self.aws.endpoint, ELSEWHERE)
         rule_arn = outputs_of(there, "portcullis-region")["RuleArn"]
         self.expect("the rule's Region", rule_arn.split(":")[3], ELSEWHERE)
-        (target,) = there.client("events").list_targets_by_rule(Rule=rule_arn.rpartition("/")[2])["Targets"]
-        self.expect("where findings of that Region go", target["Arn"], bus)
+        rules = [rule_arn, outputs_of(there, "portcullis-region")["SettingsRuleArn"]]
+        for arn, what in zip(rules, ("findings", "writes"), strict=True):
+            (target,) = there.client("events").list_targets_by_rule(Rule=arn.rpartition("/")[2])["Targets"]
+            self.expect(f"where {what} of that Region go", target["Arn"], bus)
 
     def expect(self, what: str, seen: Any, wanted: Any) -> None:
         if seen == wanted:
             print(f"  ok: {what}")
         else:
             self.failures.append(f"{what} should be {wanted!r} and is {seen!r}")
+
+
+def changed(event: dict[str, Any], **detail: str) -> dict[str, Any]:
+    return {**event, "detail": {**event["detail"], **detail}}
 
 
 def attributes(sqs: Any, url: str, *names: str) -> dict[str, str]:

@@ -63,6 +63,10 @@ fn event(data: &[u8]) {
         match event {
             Ok(Event::Finding(finding)) => of_finding(&finding),
             Ok(Event::Ignored(ignored)) => is_a_line(&ignored.what),
+            Ok(Event::Trail(event)) => {
+                is_a_line(&event.ignored().what);
+                assert!(!event.id.is_empty());
+            }
             Ok(Event::Request(_)) => {}
             Err(error) => is_a_line(&error.to_string()),
         }

@@ -293,6 +293,9 @@ fn every_event_says_what_its_family_says() {
     };
     assert_eq!(ignored.reason, IgnoredReason::OtherDetailType);
     files.remove("ignored-malware-scan-result.json");
+    let trail = one(&event_file("policy-written.json"));
+    assert!(matches!(trail, Ok(Event::Trail(_))), "{trail:?}");
+    files.remove("policy-written.json");
     assert!(files.is_empty(), "no test reads {files:?}");
 }
 
@@ -491,31 +494,31 @@ fn what_is_no_event_is_an_error_that_says_where() {
         ),
         (
             missing("id"),
-            "detail.id is missing: without it nothing can be done, so send the finding whole",
+            "detail.id is missing: without it nothing can be done, so send the event whole",
         ),
         (
             missing("type"),
-            "detail.type is missing: without it nothing can be done, so send the finding whole",
+            "detail.type is missing: without it nothing can be done, so send the event whole",
         ),
         (
             missing("accountId"),
-            "detail.accountId is missing: without it nothing can be done, so send the finding whole",
+            "detail.accountId is missing: without it nothing can be done, so send the event whole",
         ),
         (
             json!({"Records": [{"Sns": {"Message": missing("region").to_string()}}]}),
-            "Records[0].Sns.Message.detail.region is missing: without it nothing can be done, so send the finding whole",
+            "Records[0].Sns.Message.detail.region is missing: without it nothing can be done, so send the event whole",
         ),
         (
             with(detail(), "id", json!("../../etc/passwd")),
-            "id is \"../../etc/passwd\", which is not a finding id: send the finding as GuardDuty made it",
+            "id is \"../../etc/passwd\", which is not a finding id: send the event as AWS made it",
         ),
         (
             with(detail(), "accountId", json!("my-account")),
-            "accountId is \"my-account\", which is not an account id (digits only): send the finding as GuardDuty made it",
+            "accountId is \"my-account\", which is not an account id (digits only): send the event as AWS made it",
         ),
         (
             with(detail(), "region", json!("example.com/#")),
-            "region is \"example.com/#\", which is not a Region: send the finding as GuardDuty made it",
+            "region is \"example.com/#\", which is not a Region: send the event as AWS made it",
         ),
         (
             nested,
@@ -1219,7 +1222,11 @@ fn our_events_are_of_the_published_type_of_the_envelope() {
         let text = std::fs::read_to_string(&file).unwrap();
         let event: EventBridgeEvent<serde_json::Value> = serde_json::from_str(&text)
             .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        assert_eq!(event.source, "aws.guardduty", "{}", file.display());
+        let source = match file.file_name().unwrap() == "policy-written.json" {
+            true => "aws.s3",
+            false => "aws.guardduty",
+        };
+        assert_eq!(event.source, source, "{}", file.display());
         assert!(
             event.time.is_some() && event.resources.is_some(),
             "{}",

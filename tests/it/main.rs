@@ -43,4 +43,5 @@ mod sweep_notices;
 mod template;
 mod threats;
 mod tidy;
+mod trail;
 mod world;

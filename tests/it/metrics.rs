@@ -49,7 +49,7 @@ fn a_finding_whose_changes_failed() {
 #[test]
 fn an_event_that_is_none_of_ours() {
     let mut tally = Tally::of(invocation());
-    tally.ignored();
+    tally.ignored(Origin::Event);
     golden("ignored", &document(&tally, 3));
 }
 

@@ -28,6 +28,28 @@ fn held() {
 }
 
 #[test]
+fn what_a_containment_wrote_over() {
+    let lines = [
+        "PutBucketPolicy by arn:aws:sts::111122223333:assumed-role/deploy/<!channel> at 2026-10-05T14:20:31Z, in the moment in which Portcullis wrote the policy, too; S3 kept what came last",
+        "missing: statement Reports (Allow s3:GetObject, s3:ListBucket)",
+        "whoever writes it again begins with the policy as it is now, and keeps the statements of Portcullis",
+    ];
+    let place = "s3://portcullis-store/overwritten/85da6631-a4b5-47dc-b296-0123456789ab.json";
+    let notice = of(Swept {
+        kept: Some(place.to_owned()),
+        ..swept(SweptState::Overwritten, &lines)
+    });
+    golden("sweep-overwritten", &notice);
+    // The same event tells the same, and another one of that day is news.
+    let again = of(swept(SweptState::Overwritten, &lines));
+    assert_eq!(again.once, notice.once);
+    assert_ne!(
+        of(swept(SweptState::Overwritten, &lines[..2])).once,
+        notice.once
+    );
+}
+
+#[test]
 fn expired() {
     golden("sweep-expired", &of(swept(SweptState::Expired, &[])));
 }
@@ -144,6 +166,7 @@ fn swept(state: SweptState, detail: &[&str]) -> Swept {
         state,
         detail: detail.iter().map(|&line| line.to_owned()).collect(),
         undone: Vec::new(),
+        kept: None,
         outcome: None,
         of: Some(Box::new(record)),
     }

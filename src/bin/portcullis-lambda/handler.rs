@@ -16,8 +16,8 @@ use lambda_runtime::{Diagnostic, LambdaEvent};
 use portcullis::aws::{self, Aws};
 use portcullis::classification::Own;
 use portcullis::deployment::{Options, PolicySource};
-use portcullis::engine::{Engine, EngineError, Report, RollbackRequest, Summary};
-use portcullis::finding::{Event, EventError, Finding, Request, read};
+use portcullis::engine::{Engine, EngineError, Followed, Report, RollbackRequest, Summary};
+use portcullis::finding::{Event, EventError, Finding, Request, TrailEvent, read};
 use portcullis::metrics::{Invocation, Origin, Tally};
 use portcullis::notice::{self, Notice};
 use portcullis::policy::{Mode, Policy};
@@ -158,7 +158,7 @@ impl Function {
         for event in events {
             let line = Line::of(&event);
             let origin = match &event {
-                Ok(Event::Request(_)) => Origin::Request,
+                Ok(Event::Request(_) | Event::Trail(_)) => Origin::Request,
                 _ => Origin::Event,
             };
             let done = match event {
@@ -176,6 +176,7 @@ impl Function {
                 }
                 Ok(Event::Ignored(ignored)) => Ok(Done::Ignored(ignored.what)),
                 Ok(Event::Request(Request::Sweep)) => self.sweep(deadline).await,
+                Ok(Event::Trail(event)) => self.follow(&event, deadline).await,
                 // Whoever asks by hand is told by the answer that a request could not be begun.
                 Ok(Event::Request(Request::Apply { record, by })) => {
                     let by = operator(by.as_deref(), invocation.request_id);
@@ -212,7 +213,7 @@ impl Function {
                     response.sweep = Some(*sweep);
                 }
                 Ok(Done::Ignored(reason)) => {
-                    tally.ignored();
+                    tally.ignored(origin);
                     line.because(&reason).write(Outcome::Ignored, &invocation);
                     response.ignored.push(reason);
                 }
@@ -295,6 +296,21 @@ impl Function {
             message: error.to_string(),
         })?;
         Ok(Done::Swept(policy.clone(), Box::new(swept)))
+    }
+
+    /// Somebody wrote to a bucket. As with the sweep, nothing is written in observe mode.
+    async fn follow(&self, event: &TrailEvent, deadline: Timestamp) -> Result<Done, Failure> {
+        let policy = self.serving().await?;
+        let engine = self.engine(&policy, None, deadline);
+        let followed = engine.follow(event, self.options.mode == Mode::Enforce);
+        match followed.await {
+            Ok(Followed::LeftAlone(why)) => Ok(Done::Ignored(why)),
+            Ok(Followed::Looked(looked)) => Ok(Done::Swept(policy.clone(), Box::new(looked))),
+            Err(error) => Err(Failure {
+                kind: "LookFailed",
+                message: error.to_string(),
+            }),
+        }
     }
 
     async fn operate(

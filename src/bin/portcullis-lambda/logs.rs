@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use portcullis::deployment::log_level;
 use portcullis::drift::Undone;
 use portcullis::engine::Report;
-use portcullis::finding::{Event, EventError, Request};
+use portcullis::finding::{Event, EventError, Request, Target};
 use portcullis::metrics::{Document, Invocation, Took, milliseconds};
 use portcullis::record::Outcome;
 use portcullis::report::written_out;
@@ -93,6 +93,15 @@ impl Line {
             Ok(Event::Ignored(ignored)) => {
                 line.finding_id = ignored.finding.clone().unwrap_or_default();
             }
+            Ok(Event::Trail(event)) => {
+                let (account, bucket) = match &event.target {
+                    Target::Bucket(bucket) => (&bucket.account, bucket.name.as_str()),
+                    Target::Account(account) => (account, ""),
+                };
+                line.account.clone_from(account);
+                line.region.clone_from(&event.region);
+                bucket.clone_into(&mut line.bucket);
+            }
             Ok(Event::Request(
                 Request::Apply { record, .. } | Request::Rollback { record, .. },
             )) => {
@@ -172,11 +181,13 @@ impl Line {
     }
 }
 
-/// One line for the sweep, and one for each containment that it has something to tell of.
+/// One line for the sweep, or the look at one target, and one for each containment that it has something to tell of.
 pub(crate) fn sweep(sweep: &Sweep, request_id: &str) {
     for swept in &sweep.found {
         let undone = swept.undone.iter().map(Undone::in_full);
-        let detail: Vec<String> = undone.chain(swept.detail.iter().cloned()).collect();
+        let detail = undone.chain(swept.detail.iter().cloned());
+        let kept = swept.kept.iter().map(|kept| format!("kept in {kept}"));
+        let detail: Vec<String> = detail.chain(kept).collect();
         let detail = detail.join("; ");
         macro_rules! line {
             ($level:ident) => {

@@ -109,6 +109,7 @@ pub(crate) fn findings(
             }
             Ok(Event::Finding(finding)) => findings.push(*finding),
             Ok(Event::Ignored(ignored)) => entries.push(Entry::Ignored(ignored)),
+            Ok(Event::Trail(event)) => entries.push(Entry::Ignored(event.ignored())),
             Ok(Event::Request(_)) => invalid(
                 format!(
                     "{from} holds a request to the deployed function; invoke it with that, or use the verb of the same name here"

@@ -118,8 +118,8 @@ fn one(call: &Call, undisturbed: &Undisturbed, outside: &Mutex<Outside>) {
         .extend(wrong.into_iter().map(|wrong| format!("{call:?}: {wrong}")));
 }
 
-/// Adds a statement to a bucket's policy as somebody would who reads it first.
-pub(super) fn add_statement(site: &Site, bucket: &str, sid: &str) {
+/// Adds a statement to a bucket's policy as somebody would who reads it first, and returns the policy.
+pub(super) fn add_statement(site: &Site, bucket: &str, sid: &str) -> Value {
     let path = format!("/{bucket}?policy");
     let (status, text) = site.ask("GET", &path, "");
     let mut policy = match status {
@@ -130,6 +130,7 @@ pub(super) fn add_statement(site: &Site, bucket: &str, sid: &str) {
         "Action": "s3:GetObject", "Resource": format!("arn:aws:s3:::{bucket}/*")});
     policy["Statement"].as_array_mut().unwrap().push(statement);
     site.put(&path, &policy.to_string());
+    policy
 }
 
 /// Whether the policy has that statement, and the others.

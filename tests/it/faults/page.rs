@@ -114,12 +114,13 @@ impl Figures {
     pub(super) fn races(&mut self, races: &Races) {
         let _ = writeln!(
             self.rest,
-            "| 2 to 16 findings on one bucket at once, while somebody else adds statements | {} rounds, {} invocations, {} statements of others | lost: {} of ours, {} of others; leases left: {}; writes without evidence: {} |",
+            "| 2 to 16 findings on one bucket at once, while somebody else adds statements | {} rounds, {} invocations, {} statements of others | lost: {} of ours, {} of others, of which {} were told and kept; leases left: {}; writes without evidence: {} |",
             races.rounds,
             races.invocations,
             races.outside,
             races.ours_lost,
             races.theirs_lost,
+            races.told,
             races.leases,
             races.bare
         );
@@ -221,12 +222,18 @@ const TAIL: &str = "
 ## What can be lost
 
 S3 has no conditional write for a bucket policy. Portcullis reads the policy once more right before it writes it, and plans anew if it has changed. A
-change that somebody else makes between this read and the write, a single round trip, is overwritten, and nothing in S3 tells: that is the place
+change that somebody else makes between this read and the write, a single round trip, is overwritten there, and nothing in S3 tells: that is the place
 above at which a statement is lost. Where the policy is the first thing to be written, this read is made while the evidence is stored, so that the
 write does not wait for it; only if that takes more than a quarter of a second, the policy is read again. In the races above the policy is all that
-is written, as often and by as many as can be: the worst case. CloudTrail has both writes (`PutBucketPolicy`), and the record holds the policy that
-was read. The same holds the other way round: who writes a policy that was read before the containment takes the containment away. The function
-sees it if it happens before it reads back what it wrote, and otherwise the sweep does.
+is written, as often and by as many as can be: the worst case.
+
+CloudTrail has their write, and hands it to the function minutes later ([what others write](rollback.md#what-others-write)). The record holds the policy that was read and
+the one that was written, so that the function knows what of theirs is missing: it tells it, and keeps their policy whole. In the races above the events of
+all writes come in after the last one, to the second and in the wrong order: what is told to be missing must be what is, no statement more and none
+less. Without a trail nobody tells.
+
+The same holds the other way round: who writes a policy that was read before the containment takes the containment away. The function
+sees it if it happens before it reads back what it wrote, otherwise when CloudTrail tells of the write, and at the latest in the sweep.
 
 Where one fault hides both the flags of a bucket and its policy, all four flags are turned on, for that closes it. With BlockPublicPolicy on, S3 then refuses
 the Deny of the next delivery as long as the policy is public (guard `public-policy-refused`): take the public statements out, or have the rule ask for

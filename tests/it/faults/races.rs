@@ -1,5 +1,6 @@
 //! Several findings on one bucket at the same time, while somebody else changes its policy.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -7,11 +8,11 @@ use aws_sdk_s3::config::Credentials;
 use jiff::{SignedDuration, Timestamp};
 use portcullis::aws::{Aws, AwsOptions};
 use portcullis::classification::Own;
-use portcullis::engine::Engine;
-use portcullis::finding::{Bucket, Event, Finding, Target, read};
-use portcullis::policy;
+use portcullis::engine::{Engine, Followed};
+use portcullis::finding::{Bucket, Event, Finding, Target, TrailEvent, read};
+use portcullis::policy::{self, Policy};
 use portcullis::store::{S3Store, Store};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::outside::add_statement;
 use super::scene::{Site, is_write_to_settings};
@@ -30,6 +31,8 @@ pub(super) struct Races {
     pub(super) outside: usize,
     pub(super) ours_lost: usize,
     pub(super) theirs_lost: usize,
+    /// Of these, the ones that were told once CloudTrail had told of them, with the whole policy kept.
+    pub(super) told: usize,
     pub(super) leases: usize,
     pub(super) bare: usize,
     /// What S3 cannot be blamed for.
@@ -60,6 +63,7 @@ impl Races {
         self.outside += other.outside;
         self.ours_lost += other.ours_lost;
         self.theirs_lost += other.theirs_lost;
+        self.told += other.told;
         self.leases += other.leases;
         self.bare += other.bare;
         self.wrong.extend(other.wrong);
@@ -91,13 +95,15 @@ fn one(findings: usize) -> Races {
         }
     });
     let writes = findings / 2;
-    let failures: Vec<String> = std::thread::scope(|scope| {
+    let (failures, written): (Vec<String>, _) = std::thread::scope(|scope| {
         let outsider = scope.spawn(|| {
-            for write in 0..writes {
+            let written = (0..writes).map(|write| {
                 std::thread::sleep(Duration::from_millis(40 + 37 * write as u64 % 90));
                 let _held = lock.lock().unwrap();
-                add_statement(&site, &bucket, &format!("Outside{write}"));
-            }
+                let policy = add_statement(&site, &bucket, &format!("Outside{write}"));
+                of_cloudtrail(&site, &bucket, write, &policy)
+            });
+            written.collect::<Vec<TrailEvent>>()
         });
         let runs: Vec<_> = (0..findings)
             .map(|number| {
@@ -107,8 +113,7 @@ fn one(findings: usize) -> Races {
             .collect();
         let failures = runs.into_iter().flat_map(|run| run.join().unwrap());
         let failures = failures.collect();
-        outsider.join().unwrap();
-        failures
+        (failures, outsider.join().unwrap())
     });
     let mut races = Races {
         rounds: 1,
@@ -121,7 +126,17 @@ fn one(findings: usize) -> Races {
     let (_, policy) = site.ask("GET", &format!("/{bucket}?policy"), "");
     let theirs = (0..writes).map(|write| format!("\"Outside{write}\""));
     let theirs: Vec<String> = theirs.chain(["\"Before\"".to_owned()]).collect();
-    races.theirs_lost += theirs.iter().filter(|sid| !policy.contains(*sid)).count();
+    let lost: BTreeSet<String> = theirs
+        .into_iter()
+        .filter(|sid| !policy.contains(sid))
+        .collect();
+    let told = told(&proxy.url, &bucket, &account, &written);
+    races.theirs_lost += lost.len();
+    races.told += lost.intersection(&told).count();
+    if told != lost {
+        let wrong = format!("lost are {lost:?} and told {told:?}");
+        races.wrong.push(wrong);
+    }
     for number in 0..findings {
         for ours in [actor(number), address(number)] {
             if !policy.contains(&ours) {
@@ -166,37 +181,49 @@ fn one(findings: usize) -> Races {
     races
 }
 
+/// What CloudTrail tells of a policy that was written now.
+fn of_cloudtrail(site: &Site, bucket: &str, number: usize, policy: &Value) -> TrailEvent {
+    let event = include_str!("../../../events/policy-written.json");
+    let mut event: Value = serde_json::from_str(event).unwrap();
+    let detail = &mut event["detail"];
+    let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
+    detail["eventID"] = json!(format!("event-{number}"));
+    detail["eventTime"] = json!(now.to_string());
+    detail["resources"][0]["accountId"] = json!(site.account);
+    detail["requestParameters"]["bucketName"] = json!(bucket);
+    detail["requestParameters"]["bucketPolicy"] = policy.clone();
+    match read(event.to_string().as_bytes()).remove(0) {
+        Ok(Event::Trail(event)) => *event,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The statements that are told to be missing when CloudTrail's events come in, the last one first.
+fn told(url: &str, bucket: &str, account: &str, written: &[TrailEvent]) -> BTreeSet<String> {
+    let deployment = Deployment::new(url, bucket, account);
+    block_on(async {
+        let mut told = BTreeSet::new();
+        for event in written.iter().rev() {
+            let looked = match deployment.engine().follow(event, true).await.unwrap() {
+                Followed::Looked(looked) => looked,
+                Followed::LeftAlone(why) => panic!("{why}"),
+            };
+            let lines = looked.found.iter().flat_map(|swept| &swept.detail);
+            let missing = lines.filter_map(|line| line.strip_prefix("missing: statement "));
+            told.extend(missing.map(|line| format!("\"{}\"", line.split(' ').next().unwrap())));
+        }
+        told
+    })
+}
+
 /// One finding, as often as Lambda would deliver it; what kept it from its end.
 fn deliver(url: &str, bucket: &str, account: &str, number: usize) -> Option<String> {
-    let config = config_of(url, Credentials::new(account, "test", None, None, "test"));
-    let own = Own {
-        principals: vec![format!("arn:aws:iam::{account}:role/function")],
-        account: Some(account.to_owned()),
-    };
-    let store = Store::S3(S3Store::new(
-        client_of(&config),
-        &format!("{bucket}-store"),
-        "",
-    ));
-    let options = AwsOptions {
-        own_account: own.account.clone(),
-        ..AwsOptions::default()
-    };
-    let aws = Aws::new(config, options);
-    let policy = policy::load("policy.yaml", POLICY, jiff::civil::date(2026, 3, 1));
-    let policy = policy.policy.unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let deployment = Deployment::new(url, bucket, account);
     let finding = finding(bucket, account, number);
-    runtime.unwrap().block_on(async {
+    block_on(async {
         let mut reason = None;
         for _ in 0..DELIVERIES {
-            let engine = Engine {
-                deadline: Timestamp::now() + SignedDuration::from_mins(2),
-                ..engine_of(&aws, &store, &policy, &own)
-            };
-            let report = engine.respond(&finding).await.remove(0);
+            let report = deployment.engine().respond(&finding).await.remove(0);
             if !report.fails_the_invocation() {
                 return None;
             }
@@ -204,6 +231,48 @@ fn deliver(url: &str, bucket: &str, account: &str, number: usize) -> Option<Stri
         }
         Some(format!("finding {number} fails: {reason:?}"))
     })
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(work)
+}
+
+/// What an invocation works with.
+struct Deployment {
+    aws: Aws,
+    store: Store,
+    policy: Policy,
+    own: Own,
+}
+
+impl Deployment {
+    fn new(url: &str, bucket: &str, account: &str) -> Self {
+        let config = config_of(url, Credentials::new(account, "test", None, None, "test"));
+        let own = Own {
+            principals: vec![format!("arn:aws:iam::{account}:role/function")],
+            account: Some(account.to_owned()),
+        };
+        let store = S3Store::new(client_of(&config), &format!("{bucket}-store"), "");
+        let options = AwsOptions {
+            own_account: own.account.clone(),
+            ..AwsOptions::default()
+        };
+        let policy = policy::load("policy.yaml", POLICY, jiff::civil::date(2026, 3, 1));
+        Self {
+            aws: Aws::new(config, options),
+            store: Store::S3(store),
+            policy: policy.policy.unwrap(),
+            own,
+        }
+    }
+
+    fn engine(&self) -> Engine<'_> {
+        Engine {
+            deadline: Timestamp::now() + SignedDuration::from_mins(2),
+            ..engine_of(&self.aws, &self.store, &self.policy, &self.own)
+        }
+    }
 }
 
 fn finding(bucket: &str, account: &str, number: usize) -> Finding {

@@ -228,7 +228,7 @@ impl Said {
     pub(super) fn of(event: Result<Event, EventError>) -> Self {
         match event {
             Ok(Event::Finding(finding)) => Self::Finding(finding),
-            Ok(Event::Ignored(_)) => Self::Ignored,
+            Ok(Event::Ignored(_) | Event::Trail(_)) => Self::Ignored,
             Ok(Event::Request(_)) => {
                 Self::Broken("it is a request to the deployed function, and no finding".to_owned())
             }
