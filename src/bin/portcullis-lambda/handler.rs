@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use portcullis::aws::{self, Aws};
 use portcullis::classification::Own;
-use portcullis::deployment::{Options, PolicySource};
+use portcullis::deployment::{Options, PolicySource, Serving};
 use portcullis::engine::{Engine, EngineError, Followed, Report, RollbackRequest, Summary};
 use portcullis::finding::{Event, EventError, Finding, Request, TrailEvent, read};
 use portcullis::metrics::{Invocation, Origin, Tally};
@@ -26,6 +26,7 @@ use portcullis::store::Store;
 use portcullis::sweep::Sweep;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tokio::task::yield_now;
 
 use crate::logs::{self, Line};
 use crate::notices::{self, Noticed};
@@ -37,6 +38,9 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(3);
 /// What initialization fetched need not be asked for again by the invocation that it was made for. By the wall clock: Lambda
 /// may freeze the process in between.
 const FRESH: SignedDuration = SignedDuration::from_secs(5);
+
+/// Turns of the runtime in which the connection to Lambda is made and the first event asked for, and a few more.
+const TURNS_TO_ASK: usize = 8;
 
 /// Everything that outlives an invocation. Nothing of a bucket does.
 pub(crate) struct Function {
@@ -103,7 +107,7 @@ impl From<Failure> for Diagnostic {
 
 impl Function {
     /// Reads the environment, and who we are only where it doesn't say. The first policy is fetched while Lambda still
-    /// gives initialization its full processor.
+    /// gives initialization its full processor, and parsed while the first event is asked for.
     pub(crate) async fn new() -> Result<Self, lambda_runtime::Error> {
         let options = Options::from_env(|name| std::env::var(name).ok(), None)?;
         let config = aws::load_config().await;
@@ -121,15 +125,29 @@ impl Function {
             policy: PolicySource::default(),
             warm: AtomicBool::new(false),
         };
-        let served = match select(pin!(function.serving()), pin!(rehearsal::run())).await {
-            Either::Left((served, _)) => served,
-            Either::Right(((), serving)) => serving.await,
-        };
         // A failure here is not the last word: each invocation asks again, and fails by itself if it must.
-        if let Err(failure) = served {
-            tracing::warn!(error = failure.message, "no policy yet");
+        let begun = function.policy.begin(
+            &function.options,
+            &function.store,
+            &function.config,
+            Timestamp::now(),
+        );
+        let begun = match select(pin!(begun), pin!(rehearsal::run())).await {
+            Either::Left((begun, _)) => begun,
+            Either::Right(((), begun)) => begun.await,
+        };
+        if let Err(error) = begun {
+            tracing::warn!(%error, "no policy yet");
         }
         Ok(function)
+    }
+
+    /// Parses what was fetched, once the first event is asked for. Whoever needs it before does so itself.
+    pub(crate) async fn get_ready(&self) {
+        for _ in 0..TURNS_TO_ASK {
+            yield_now().await;
+        }
+        self.policy.last().await;
     }
 
     pub(crate) async fn handle(
@@ -233,7 +251,8 @@ impl Function {
             let unsent = response.notices.iter().filter_map(Noticed::unsent);
             unsent.count() as u64
         });
-        tally.policy_invalid = self.policy.is_invalid().await;
+        let serving = self.policy.last_serving().await;
+        tally.policy_invalid = serving.is_some_and(|serving| tell_of(&serving, self.options.mode));
         logs::metrics(&tally.document(Timestamp::now()));
         match failures.is_empty() {
             true => Ok(response),
@@ -381,21 +400,26 @@ impl Function {
             kind: "PolicyUnavailable",
             message: error.to_string(),
         })?;
-        if let Some(invalid) = &serving.invalid {
-            tracing::error!(
-                place = invalid.place,
-                errors = invalid.errors.join("; "),
-                serving = serving.policy.name,
-                "the policy file is not valid and does not take effect"
-            );
-        }
-        if serving.policy.name == "built-in" && self.options.mode == Mode::Enforce {
-            tracing::warn!(
-                "there is no valid policy file, so the built-in policy serves, which only observes"
-            );
-        }
         Ok(serving.policy)
     }
+}
+
+/// Says what is wrong with the policy that serves, and returns whether its file is not valid.
+fn tell_of(serving: &Serving, mode: Mode) -> bool {
+    if let Some(invalid) = &serving.invalid {
+        tracing::error!(
+            place = invalid.place,
+            errors = invalid.errors.join("; "),
+            serving = serving.policy.name,
+            "the policy file is not valid and does not take effect"
+        );
+    }
+    if serving.policy.name == "built-in" && mode == Mode::Enforce {
+        tracing::warn!(
+            "there is no valid policy file, so the built-in policy serves, which only observes"
+        );
+    }
+    serving.invalid.is_some()
 }
 
 /// Lambda tells a function nothing of who invoked it. The record holds what the request says, as said, and the id of the

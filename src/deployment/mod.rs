@@ -2,19 +2,17 @@
 //!
 //! Both binaries come through here, so that a flag and a variable of the same name mean the same.
 
-use std::sync::Arc;
+mod source;
 
 use aws_config::SdkConfig;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-use tokio::sync::Mutex;
 use tracing::level_filters::LevelFilter;
+
+pub use source::{Invalid, PolicySource, PolicySourceError, Serving};
 
 use crate::aws::{self, Aws, AwsOptions};
 use crate::classification::Own;
-use crate::policy::{self, Mode, Policy};
-use crate::store::{Fetched, POLICY_KEY, Store, StoreError, StoreLocation};
-use crate::yaml::{Diagnostic, Severity};
+use crate::policy::Mode;
+use crate::store::{Store, StoreLocation};
 
 /// What a deployment is told.
 #[derive(Debug, Clone)]
@@ -217,192 +215,4 @@ fn is_topic(arn: &str) -> bool {
         && account.chars().all(|c| c.is_ascii_digit())
         && !name.is_empty()
         && name.chars().all(is_name)
-}
-
-/// The policy that serves now. A warm process asks the store only whether it has changed, and a policy that is not valid
-/// never takes effect.
-#[derive(Debug, Default)]
-pub struct PolicySource {
-    last: Mutex<Option<Last>>,
-}
-
-#[derive(Debug, Clone)]
-struct Last {
-    at: Timestamp,
-    etag: Option<String>,
-    policy: Arc<Policy>,
-    invalid: Option<Invalid>,
-}
-
-/// The policy that serves, and what is wrong with the one that should.
-#[derive(Debug, Clone)]
-pub struct Serving {
-    /// The policy.
-    pub policy: Arc<Policy>,
-    /// Set while a policy file is there that is not valid.
-    pub invalid: Option<Invalid>,
-}
-
-/// A policy file that cannot take effect.
-#[derive(Debug, Clone)]
-pub struct Invalid {
-    /// Where it is.
-    pub place: String,
-    /// Its errors.
-    pub errors: Vec<String>,
-}
-
-/// Why there is no policy to work by.
-#[derive(Debug, thiserror::Error)]
-pub enum PolicySourceError {
-    /// The store, or the bucket of `PORTCULLIS_POLICY`, could not be read.
-    #[error("the policy could not be read: {0}")]
-    Store(#[from] StoreError),
-    /// The file of `PORTCULLIS_POLICY` could not be read.
-    #[error("the policy {path} could not be read: {error}")]
-    File {
-        /// Its path.
-        path: String,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// It is named, and is not there.
-    #[error("there is no policy at {0}; upload one, or unset PORTCULLIS_POLICY")]
-    Missing(String),
-    /// The only policy there is, is not valid.
-    #[error("the policy is not valid: {0}")]
-    Invalid(String),
-}
-
-impl PolicySource {
-    /// The policy that served last, and when the store was asked for it; none before the first time.
-    pub async fn last(&self) -> Option<(Arc<Policy>, Timestamp)> {
-        let last = self.last.lock().await;
-        last.as_ref().map(|last| (last.policy.clone(), last.at))
-    }
-
-    /// Whether the policy file was not valid when it was last asked for, and another policy serves instead.
-    pub async fn is_invalid(&self) -> bool {
-        let last = self.last.lock().await;
-        last.as_ref().is_some_and(|last| last.invalid.is_some())
-    }
-
-    /// The policy that serves now.
-    ///
-    /// No file at all means the built-in policy. A file that is not valid leaves the last valid one serving; where this
-    /// process has seen none, the built-in serves in observe mode, for a containment that nobody configured is no
-    /// containment that anybody wants.
-    pub async fn current(
-        &self,
-        options: &Options,
-        store: &Store,
-        config: &SdkConfig,
-        now: Timestamp,
-    ) -> Result<Serving, PolicySourceError> {
-        let mut last = self.last.lock().await;
-        let known = last.as_ref().and_then(|last| last.etag.clone());
-        let (name, place, fetched) = fetch(options, store, config, known.as_deref()).await?;
-        let next = match (fetched, last.take()) {
-            (Fetched::Unchanged, Some(last)) => Last { at: now, ..last },
-            (Fetched::Unchanged | Fetched::Absent, _) => Last {
-                at: now,
-                etag: None,
-                policy: Arc::new(Policy::built_in()),
-                invalid: None,
-            },
-            (Fetched::New(object), last) => {
-                let (policy, errors) = parse(&name, &object.bytes, now);
-                match (policy, last) {
-                    (Some(policy), _) => Last {
-                        at: now,
-                        etag: Some(object.etag),
-                        policy: Arc::new(policy),
-                        invalid: None,
-                    },
-                    (None, last) => Last {
-                        at: now,
-                        etag: Some(object.etag),
-                        policy: last
-                            .map_or_else(|| Arc::new(Policy::built_in()), |last| last.policy),
-                        invalid: Some(Invalid { place, errors }),
-                    },
-                }
-            }
-        };
-        let serving = Serving {
-            policy: next.policy.clone(),
-            invalid: next.invalid.clone(),
-        };
-        *last = Some(next);
-        Ok(serving)
-    }
-}
-
-/// Loads a policy and gives its errors as text, warnings left out.
-fn parse(name: &str, bytes: &[u8], now: Timestamp) -> (Option<Policy>, Vec<String>) {
-    let Ok(text) = std::str::from_utf8(bytes) else {
-        return (None, vec!["the file is not UTF-8 text".to_owned()]);
-    };
-    let loaded = policy::load(name, text, TimeZone::UTC.to_datetime(now).date());
-    let is_error = |diagnostic: &&Diagnostic| diagnostic.severity == Severity::Error;
-    let errors = loaded
-        .diagnostics
-        .iter()
-        .filter(is_error)
-        .map(|diagnostic| {
-            format!(
-                "{name}:{}:{}: {}",
-                diagnostic.line, diagnostic.column, diagnostic.message
-            )
-        });
-    (loaded.policy, errors.collect())
-}
-
-async fn fetch(
-    options: &Options,
-    store: &Store,
-    config: &SdkConfig,
-    etag: Option<&str>,
-) -> Result<(String, String, Fetched), PolicySourceError> {
-    let named = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
-    match options.policy.as_deref() {
-        None => Ok((
-            POLICY_KEY.to_owned(),
-            store.place(POLICY_KEY),
-            store.get_if_changed(POLICY_KEY, etag).await?,
-        )),
-        Some("built-in") => Ok((
-            "built-in".to_owned(),
-            "built-in".to_owned(),
-            Fetched::Absent,
-        )),
-        Some(url) if url.starts_with("s3://") => {
-            let missing = || PolicySourceError::Missing(url.to_owned());
-            let (root, key) = url
-                .rsplit_once('/')
-                .filter(|(root, _)| root.len() > "s3://".len())
-                .ok_or_else(missing)?;
-            let location = StoreLocation::parse(root).map_err(|_| missing())?;
-            match location
-                .open(|| aws::store_client(config))
-                .get_if_changed(key, etag)
-                .await?
-            {
-                Fetched::Absent => Err(missing()),
-                fetched => Ok((named(url), url.to_owned(), fetched)),
-            }
-        }
-        Some(path) => {
-            let bytes = std::fs::read(path).map_err(|error| PolicySourceError::File {
-                path: path.to_owned(),
-                error,
-            })?;
-            let object = crate::store::Object {
-                bytes,
-                etag: String::new(),
-                modified: None,
-            };
-            Ok((named(path), path.to_owned(), Fetched::New(object)))
-        }
-    }
 }
