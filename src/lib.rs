@@ -97,7 +97,6 @@ pub mod measures;
 pub mod metrics;
 pub mod notice;
 pub mod overwritten;
-
 pub mod page;
 pub mod plan;
 pub mod policy;

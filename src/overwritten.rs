@@ -4,7 +4,7 @@
 //! what we wrote. What of the one is in neither the other nor the bucket was lost.
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::finding::TrailEvent;
 use crate::record::{Record, RunResult};
@@ -55,7 +55,7 @@ impl<'a> Write<'a> {
 }
 
 /// What of a policy that somebody wrote is not in the bucket, though nobody there saw it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Overwritten {
     /// Statements that they had added.

@@ -28,7 +28,12 @@ pub struct Place {
 impl Place {
     /// Where the finding says that its target is.
     pub fn of(finding: &Finding, target: &Target) -> Self {
-        let (bucket, account, region) = match target {
+        Self::of_target(target, &finding.region, &finding.partition)
+    }
+
+    /// Where a target is. `region` counts where its own is not known.
+    pub fn of_target(target: &Target, region: &str, partition: &str) -> Self {
+        let (bucket, account, own_region) = match target {
             Target::Bucket(bucket) => (
                 Some(bucket.name.clone()),
                 bucket.account.clone(),
@@ -36,16 +41,16 @@ impl Place {
             ),
             Target::Account(account) => (None, account.clone(), None),
         };
-        let region = region.unwrap_or_else(|| finding.region.clone());
         Self {
             bucket,
             account,
-            region,
-            partition: finding.partition.clone(),
+            region: own_region.unwrap_or_else(|| region.to_owned()),
+            partition: partition.to_owned(),
         }
     }
 
-    pub(super) fn name(&self) -> String {
+    /// The target in words.
+    pub(crate) fn name(&self) -> String {
         match &self.bucket {
             Some(bucket) => format!("bucket {bucket} of account {}", self.account),
             None => format!("account {}", self.account),

@@ -55,7 +55,7 @@ pub enum EngineError {
     Unleased,
     /// The target went on changing while plans were made.
     #[error(
-        "nothing was changed: the target was changed by somebody each time that a plan was made; try again"
+        "nothing was changed: the target was changed by somebody each time that it was looked at; try again"
     )]
     Unstable,
     /// One of the above, after a plan before had been carried out in part.

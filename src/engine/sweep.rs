@@ -30,6 +30,9 @@ const LONGEST_RUN: SignedDuration = SignedDuration::from_hours(1);
 const LAST_DELIVERY: SignedDuration = SignedDuration::from_hours(48);
 /// A sweep that cannot reach all begins this many containments further on the next hour, so that none is never reached.
 const STRIDE: u64 = 200;
+/// What was put back is not put back again within this time but by the schedule: two programs that each undo the other at once
+/// would never end.
+const REST: SignedDuration = SignedDuration::from_mins(10);
 /// What must be left of the time to begin with another containment.
 pub(super) const RESERVE: SignedDuration = SignedDuration::from_secs(15);
 
@@ -40,8 +43,6 @@ const EXPIRY: &str = "expiry";
 pub(super) struct Occasion<'a> {
     /// Whether anything may be written.
     pub(super) acts: bool,
-    /// What was put back within this time is not put back again.
-    pub(super) rest: SignedDuration,
     /// What somebody wrote, where that is why.
     pub(super) event: Option<&'a TrailEvent>,
 }
@@ -69,11 +70,7 @@ impl Engine<'_> {
         let hours = (self.clock)().as_second().unsigned_abs() / 3600;
         let start = hours.wrapping_mul(STRIDE) % (ids.len() as u64).max(1);
         ids.rotate_left(start as usize);
-        let occasion = &Occasion {
-            acts,
-            rest: SignedDuration::ZERO,
-            event: None,
-        };
+        let occasion = &Occasion { acts, event: None };
         let (found, left) = self.look_after_all(&ids, occasion).await;
         let (leases, jobs) =
             join(self.leases_left(&leases, acts), self.jobs_seen(&jobs, acts)).await;
@@ -181,8 +178,8 @@ impl Engine<'_> {
             return Ok(None);
         }
         let mut detail: Vec<String> = occasion.event.iter().map(|event| seen(event)).collect();
-        let again = contained.attempts.len() > 1;
-        let rests = again && now.duration_since(contained.last) < occasion.rest;
+        let again = occasion.event.is_some() && contained.attempts.len() > 1;
+        let rests = again && now.duration_since(contained.last) < REST;
         if contained.mark.hold && acts && rests {
             let why = "it was put back only minutes ago; the next sweep does it again";
             detail.push(why.to_owned());
@@ -198,14 +195,18 @@ impl Engine<'_> {
         detail.extend(report.summary.reason);
         let (state, undone) = match outcome {
             Outcome::Contained | Outcome::AlreadyContained => {
-                let still = self.undone(newest, &contained.attempts).await?;
-                match (still.is_empty(), outcome) {
-                    (true, Outcome::Contained) => (SweptState::Held, undone),
-                    // Somebody else put it back meanwhile.
-                    (true, _) => return Ok(None),
-                    (false, _) => {
+                match self.undone(newest, &contained.attempts).await {
+                    Ok(still) if !still.is_empty() => {
                         detail.push("today's policy file does not ask for all of it".to_owned());
                         (SweptState::Drift, still)
+                    }
+                    Ok(_) if outcome == Outcome::Contained => (SweptState::Held, undone),
+                    // Somebody else put it back meanwhile.
+                    Ok(_) => return Ok(None),
+                    // What was done is told all the same.
+                    Err(error) => {
+                        detail.push(format!("whether all of it is back is not known: {error}"));
+                        (SweptState::Drift, undone)
                     }
                 }
             }

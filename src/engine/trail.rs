@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::since::UNDO;
@@ -18,10 +18,6 @@ use crate::record::{Record, RunResult, VERSION, digest_of, first_id};
 use crate::settings::{Setting, SettingKind, passes};
 use crate::store::{self, RECORDS, STANDING};
 use crate::sweep::{Sweep, Swept, SweptState};
-
-/// What is put back at once is not put back again before this: two programs that each undo the other would never end. The
-/// sweep puts it back in its own time.
-const REST: SignedDuration = SignedDuration::from_mins(10);
 
 /// How often a target is looked at that somebody goes on working on.
 const LOOKS: usize = 3;
@@ -59,11 +55,8 @@ impl Engine<'_> {
     /// Looks whether what somebody wrote undid a containment, or was itself written over by one. With `acts` false no bucket
     /// is written to.
     pub async fn follow(&self, event: &TrailEvent, acts: bool) -> Result<Followed, EngineError> {
-        let place = place_of(event);
-        let name = match &place.bucket {
-            Some(bucket) => format!("bucket {bucket}"),
-            None => format!("account {}", place.account),
-        };
+        let place = Place::of_target(&event.target, &event.region, &event.partition);
+        let name = place.name();
         if let Some(code) = &event.error {
             let why = format!("{} on {name} was refused with {code}", event.name);
             return Ok(Followed::LeftAlone(why));
@@ -100,7 +93,6 @@ impl Engine<'_> {
         let hidden = Box::pin(self.written_over(event, &place, &marks, &undone)).await?;
         let looks = Occasion {
             acts: false,
-            rest: REST,
             event: Some(event),
         };
         let mut looked = None;
@@ -272,18 +264,5 @@ impl Engine<'_> {
         let record: Option<Record> = read(self.store, &store::record_key(id)?).await?;
         let result = read(self.store, &store::result_key(id)?).await?;
         Ok(record.map(|record| (record, result)).into_iter().collect())
-    }
-}
-
-fn place_of(event: &TrailEvent) -> Place {
-    let (bucket, account) = match &event.target {
-        Target::Bucket(bucket) => (Some(bucket.name.clone()), bucket.account.clone()),
-        Target::Account(account) => (None, account.clone()),
-    };
-    Place {
-        bucket,
-        account,
-        region: event.region.clone(),
-        partition: event.partition.clone(),
     }
 }

@@ -60,28 +60,16 @@ pub(super) struct Required {
 impl Required {
     /// Takes them out of a finding.
     pub(super) fn of(detail: &mut Detail, place: &Place) -> Result<Self, EventError> {
-        let field = |key: &str, value: &mut Option<String>, is: fn(&str) -> bool, expected| {
-            let place = || place.key(key).to_string();
-            match value.take() {
-                None => Err(EventError::Missing { place: place() }),
-                Some(text) if is(&text) => Ok(text),
-                Some(text) => Err(EventError::Unusable {
-                    place: place(),
-                    found: quoted(&text),
-                    expected,
-                }),
-            }
-        };
         Ok(Self {
-            id: field("id", &mut detail.id, is_id, "a finding id")?,
-            kind: field("type", &mut detail.kind, |_| true, "a finding type")?,
-            account: field(
+            id: place.required("id", detail.id.take(), is_id, "a finding id")?,
+            kind: place.required("type", detail.kind.take(), |_| true, "a finding type")?,
+            account: place.required(
                 "accountId",
-                &mut detail.account_id,
+                detail.account_id.take(),
                 is_account,
                 "an account id (digits only)",
             )?,
-            region: field("region", &mut detail.region, is_region, "a Region")?,
+            region: place.required("region", detail.region.take(), is_region, "a Region")?,
         })
     }
 }

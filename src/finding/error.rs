@@ -54,7 +54,7 @@ pub enum EventError {
         place: String,
     },
     /// An envelope that holds nothing.
-    #[error("{place} is empty: the event carries no finding, so look at the rule's input settings")]
+    #[error("{place} is empty: the event carries nothing, so look at the rule's input settings")]
     EmptyDetail {
         /// Where.
         place: String,
@@ -156,6 +156,26 @@ impl Place {
         Self {
             path,
             ..self.clone()
+        }
+    }
+
+    /// The text that must be at the member `key`, and be one that `is` says yes to.
+    pub(super) fn required(
+        &self,
+        key: &str,
+        value: Option<String>,
+        is: fn(&str) -> bool,
+        expected: &'static str,
+    ) -> Result<String, EventError> {
+        let place = || self.key(key).to_string();
+        match value {
+            None => Err(EventError::Missing { place: place() }),
+            Some(text) if is(&text) => Ok(text),
+            Some(text) => Err(EventError::Unusable {
+                place: place(),
+                found: quoted(&text),
+                expected,
+            }),
         }
     }
 

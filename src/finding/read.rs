@@ -332,22 +332,13 @@ fn envelope(mut map: Map<String, Value>, place: &Place, events: &mut Events) {
     };
     let kind = of("detail-type").or_else(|| of("detailType"));
     let is_of_bucket = of("source").is_some_and(|source| trail::SOURCES.contains(&source));
-    if is_of_bucket && kind == Some(trail::API_CALL) {
-        let place = place.key("detail");
-        events.push(match map.remove("detail") {
-            Some(Value::Object(map)) => trail::read(map, &place),
-            _ => Err(EventError::EmptyDetail {
-                place: place.to_string(),
-            }),
-        });
-        return;
-    }
-    if let Some(source) = of("source").filter(|source| *source != "aws.guardduty") {
+    let is_trail = is_of_bucket && kind == Some(trail::API_CALL);
+    if let Some(source) = of("source").filter(|source| *source != "aws.guardduty" && !is_trail) {
         let what = format!("the event's source is {}, not GuardDuty", quoted(source));
         events.push(ignored(IgnoredReason::NotGuardDuty, what));
         return;
     }
-    if let Some(kind) = kind.filter(|kind| *kind != "GuardDuty Finding") {
+    if let Some(kind) = kind.filter(|kind| *kind != "GuardDuty Finding" && !is_trail) {
         let what = format!("the event's detail-type is {}, not a finding", quoted(kind));
         events.push(ignored(IgnoredReason::OtherDetailType, what));
         return;
@@ -370,6 +361,7 @@ fn envelope(mut map: Map<String, Value>, place: &Place, events: &mut Events) {
         Value::Object(map) if map.is_empty() => events.push(Err(EventError::EmptyDetail {
             place: place.to_string(),
         })),
+        Value::Object(map) if is_trail => events.push(trail::read(map, &place)),
         Value::Object(map) => events.extend(detail::read(as_object(Value::Object(map)), &place)),
         other => events.push(Err(EventError::NotAnObject {
             place: place.to_string(),

@@ -81,17 +81,8 @@ pub(super) fn read(mut detail: Map<String, Value>, place: &Place) -> Result<Even
         let what = format!("the call {} changes no setting of a bucket", quoted(&name));
         return Ok(ignored(what));
     }
-    let fit = |key: &str, value: Option<String>, is: fn(&str) -> bool, expected| match value {
-        None => Err(missing(key)),
-        Some(text) if is(&text) => Ok(text),
-        Some(text) => Err(EventError::Unusable {
-            place: place.key(key).to_string(),
-            found: quoted(&text),
-            expected,
-        }),
-    };
-    let id = fit("eventID", record.event_id, is_id, "an id of CloudTrail")?;
-    let region = fit("awsRegion", record.aws_region, is_region, "a Region")?;
+    let id = place.required("eventID", record.event_id, is_id, "an id of CloudTrail")?;
+    let region = place.required("awsRegion", record.aws_region, is_region, "a Region")?;
     // Whoever calls into another account has an event of it, too. The owner is among the resources, where there are any.
     let is_bucket = |resource: &TrailResource| {
         let kind = resource.kind.as_deref().unwrap_or_default();
@@ -106,7 +97,7 @@ pub(super) fn read(mut detail: Map<String, Value>, place: &Place) -> Result<Even
         .as_deref()
         .and_then(|arn| arn.rsplit([':', '/']).next());
     let named = named.map(str::to_owned);
-    let account = fit(
+    let account = place.required(
         "recipientAccountId",
         owner,
         is_account,
@@ -121,7 +112,7 @@ pub(super) fn read(mut detail: Map<String, Value>, place: &Place) -> Result<Even
                     "CloudTrail's event of {name} does not name the bucket; the sweep looks at it"
                 )));
             };
-            let bucket = fit(
+            let bucket = place.required(
                 "requestParameters.bucketName",
                 Some(bucket),
                 is_bucket_name,

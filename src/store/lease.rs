@@ -145,11 +145,7 @@ pub async fn acquire(
                 Replaced::Changed => {}
             },
             Some(obstacle) if now >= request.wait_until => return Err(obstacle),
-            Some(_) => {
-                let left = request.wait_until.duration_since(now).unsigned_abs();
-                tokio::time::sleep(pause(waits, FIRST_PAUSE, LONGEST_PAUSE).min(left)).await;
-                waits = waits.saturating_add(1);
-            }
+            Some(_) => wait(&mut waits, now, request.wait_until).await,
         }
         contended = true;
         found = store.get(&request.key).await?;
@@ -173,11 +169,7 @@ pub async fn until_free(
         match obstacle(store, key, LONGEST_TTL, &current, now) {
             None => return Ok(Some(current.etag)),
             Some(obstacle) if now >= wait_until => return Err(obstacle),
-            Some(_) => {
-                let left = wait_until.duration_since(now).unsigned_abs();
-                tokio::time::sleep(pause(waits, FIRST_PAUSE, LONGEST_PAUSE).min(left)).await;
-                waits = waits.saturating_add(1);
-            }
+            Some(_) => wait(&mut waits, now, wait_until).await,
         }
     }
 }
@@ -295,6 +287,13 @@ impl Content {
         }
         Ok(content)
     }
+}
+
+/// A pause before the next look at a lease that somebody holds, and none that goes on after `until`.
+async fn wait(waits: &mut u32, now: Timestamp, until: Timestamp) {
+    let left = until.duration_since(now).unsigned_abs();
+    tokio::time::sleep(pause(*waits, FIRST_PAUSE, LONGEST_PAUSE).min(left)).await;
+    *waits = waits.saturating_add(1);
 }
 
 /// What keeps us from taking over a lease, or nothing.

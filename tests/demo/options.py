@@ -149,7 +149,7 @@ class Options:
             FunctionName=self.outputs["FunctionName"], Payload=json.dumps(written)
         )
         ignored = json.loads(answer["Payload"].read()).get("ignored")
-        told = "nothing was ever contained on bucket amzn-s3-demo-bucket-orders"
+        told = "nothing was ever contained on bucket amzn-s3-demo-bucket-orders of account 111122223333"
         self.expect("what the function says of it", ignored, [told])
 
     def fail_an_invocation(self) -> None:

@@ -430,7 +430,7 @@ fn one_bad_line_hides_no_other() {
         messages,
         [
             "the input is not JSON at line 2, column 13: expected ident; check that the event was copied whole",
-            "line 4: detail is empty: the event carries no finding, so look at the rule's input settings",
+            "line 4: detail is empty: the event carries nothing, so look at the rule's input settings",
         ]
     );
 }
@@ -482,11 +482,11 @@ fn what_is_no_event_is_an_error_that_says_where() {
         ),
         (
             envelope(&json!({})),
-            "detail is empty: the event carries no finding, so look at the rule's input settings",
+            "detail is empty: the event carries nothing, so look at the rule's input settings",
         ),
         (
             json!({"detail-type": "GuardDuty Finding", "source": "aws.guardduty"}),
-            "detail is empty: the event carries no finding, so look at the rule's input settings",
+            "detail is empty: the event carries nothing, so look at the rule's input settings",
         ),
         (
             envelope(&json!([detail()])),

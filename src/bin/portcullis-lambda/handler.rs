@@ -125,7 +125,6 @@ impl Function {
             policy: PolicySource::default(),
             warm: AtomicBool::new(false),
         };
-        // A failure here is not the last word: each invocation asks again, and fails by itself if it must.
         let begun = function.policy.begin(
             &function.options,
             &function.store,
@@ -136,6 +135,7 @@ impl Function {
             Either::Left((begun, _)) => begun,
             Either::Right(((), begun)) => begun.await,
         };
+        // A failure here is not the last word: each invocation asks again, and fails by itself if it must.
         if let Err(error) = begun {
             tracing::warn!(%error, "no policy yet");
         }

@@ -205,7 +205,7 @@ async fn the_function_follows_what_cloudtrail_tells() {
     assert_eq!(
         answer.response()["ignored"],
         json!([format!(
-            "nothing was ever contained on bucket {}",
+            "nothing was ever contained on bucket {} of account {ACCOUNT}",
             world.bucket
         )])
     );

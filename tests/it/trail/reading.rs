@@ -34,6 +34,10 @@ fn an_event_of_cloudtrail_is_read() {
         policy.statements()[0].value()["Condition"],
         json!({"Bool": {"aws:SecureTransport": "true"}})
     );
+    // As an entry for PutEvents has it, whose detail is text.
+    let mut text = sample();
+    text["detail"] = json!(text["detail"].to_string());
+    assert_eq!(trail(&text), event);
     // A list of hosts and the policy as text, as older events have them.
     let mut older = sample();
     let text = older["detail"]["requestParameters"]["bucketPolicy"].to_string();
