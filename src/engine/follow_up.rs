@@ -32,7 +32,7 @@ impl Engine<'_> {
                 detail,
             };
             results.push(
-                match (&asked.withheld, hindrance(asked.follow_up, outcome)) {
+                match (&asked.withheld, hindrance(asked.follow_up, record, outcome)) {
                     (Some(withheld), _) => result(
                         FollowUpStatus::Withheld,
                         format!("{}: {}", withheld.guard, withheld.why),
@@ -109,7 +109,7 @@ impl Engine<'_> {
 }
 
 /// Why a follow-up makes no sense after this outcome; none where it does.
-fn hindrance(follow_up: FollowUp, outcome: Outcome) -> Option<&'static str> {
+fn hindrance(follow_up: FollowUp, record: &Record, outcome: Outcome) -> Option<&'static str> {
     let settled = matches!(
         outcome,
         Outcome::Contained | Outcome::AlreadyContained | Outcome::Ignored
@@ -117,6 +117,10 @@ fn hindrance(follow_up: FollowUp, outcome: Outcome) -> Option<&'static str> {
     match follow_up {
         FollowUp::ArchiveFinding if !settled => {
             Some("the finding stays open, because not all was done that the rule asks for")
+        }
+        // Whoever meets it archived, leaves alone what is left of it: its other targets may need another delivery.
+        FollowUp::ArchiveFinding if record.finding.targets.len() > 1 => {
+            Some("the finding stays open, because it is about more than this target")
         }
         _ => None,
     }

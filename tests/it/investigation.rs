@@ -9,7 +9,7 @@ use portcullis::aws::AwsOptions;
 use portcullis::classification::{Authorization, Sensitivity};
 use portcullis::engine::Report;
 use portcullis::enrichment::Membership;
-use portcullis::finding::{Finding, Target};
+use portcullis::finding::{Bucket, Finding, Target};
 use portcullis::guard::Guard;
 use portcullis::policy::{self, FollowUp, Mode};
 use portcullis::record::{FollowUpStatus, Outcome};
@@ -431,6 +431,43 @@ async fn follow_ups_are_run_once_the_bucket_is_contained() {
         "it is archived now"
     );
     assert_eq!(world.scenario.inputs("CreateClassificationJob").len(), 1);
+}
+
+/// Its other bucket may need another delivery, which leaves alone what is archived.
+#[tokio::test]
+async fn a_finding_about_two_buckets_is_not_archived_for_one_of_them() {
+    const ARCHIVE: &str =
+        "  - id: contain\n    measures: [deny-actor]\n    follow-up: [archive-finding]\n";
+    let both = |mut finding: Value, bucket: &str| {
+        let buckets = &mut finding["resource"]["s3BucketDetails"];
+        let mut other = buckets[0].clone();
+        other["name"] = json!(format!("{bucket}-gone"));
+        other["arn"] = json!(format!("arn:aws:s3:::{bucket}-gone"));
+        *buckets = json!([buckets[0], other]);
+        having(vec![finding])
+    };
+    let world = Told::new("follow-two", ARCHIVE, both).await;
+    let mut finding = world.finding.clone();
+    let Target::Bucket(bucket) = &finding.targets[0] else {
+        panic!("the target is a bucket")
+    };
+    let gone = Bucket {
+        name: format!("{}-gone", bucket.name),
+        ..bucket.clone()
+    };
+    finding.targets.push(Target::Bucket(gone));
+    let engine = world.world.engine(None, SignedDuration::from_secs(30));
+    let reports = engine.respond(&finding).await;
+    let contained = reports
+        .iter()
+        .find(|report| report.summary.outcome == Outcome::Contained);
+    let followed = &contained.unwrap().summary.followed_up;
+    assert!(
+        followed[0].detail.contains("more than this target"),
+        "{followed:?}"
+    );
+    let archived = world.scenario.inputs("ArchiveFindings");
+    assert!(archived.is_empty(), "{archived:?}");
 }
 
 /// Macie needs hours; the sweep waits for it, and tells the end once.
