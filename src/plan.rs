@@ -32,6 +32,14 @@ impl Change {
         self.is_as(&self.before, seen)
     }
 
+    /// Whether it takes more than one write, of which one may fail where another was made.
+    pub fn takes_several_writes(&self) -> bool {
+        match (self.before.access_points(), self.after.access_points()) {
+            (Some(before), Some(after)) => before.changed(after).nth(1).is_some(),
+            _ => false,
+        }
+    }
+
     /// Whether it writes a policy that S3 takes only as long as BlockPublicPolicy is off: one that still admits everybody.
     pub fn leaves_a_policy_public(&self) -> bool {
         let is_public =

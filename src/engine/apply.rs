@@ -166,19 +166,29 @@ impl Engine<'_> {
         pauses: &[u64],
     ) -> Result<(), NotMade> {
         let mut pauses = pauses.iter();
+        // Whether a write without an answer took is for the reading back to say, whatever comes after it.
+        let mut is_unanswered = false;
+        let mut may_be_in_part = false;
         loop {
             if looks && let Some(seen) = self.seen(change, place).await {
                 if change.is_made(&seen) {
                     return Ok(());
                 }
                 if !change.is_unmade(&seen) {
-                    return Err(NotMade::overtaken());
+                    return Err(NotMade::overtaken(may_be_in_part));
                 }
             }
             looks = true;
             let now = (self.clock)();
             let soon = now.saturating_add(MARGIN).unwrap_or(lease.expires);
             if !lease.holds_at(soon) {
+                if is_unanswered {
+                    return Ok(());
+                }
+                if may_be_in_part {
+                    let why = "not all was written before the time for this run was over; deliver the event again";
+                    return Err(NotMade::unknown(why.to_owned()));
+                }
                 let why = "not written: the time for this run is over; deliver the event again";
                 return Err(NotMade::yet(why));
             }
@@ -192,14 +202,19 @@ impl Engine<'_> {
                     return Err(NotMade::unknown(why.to_owned()));
                 }
             };
+            is_unanswered |= error.meaning == Meaning::NoAnswer;
+            may_be_in_part |= change.takes_several_writes();
             match (is_worth_a_retry(&error), pauses.next()) {
                 (true, Some(pause)) => tokio::time::sleep(Duration::from_millis(*pause)).await,
-                // Whether a write without an answer took is for the reading back to say.
-                (_, _) if error.meaning == Meaning::NoAnswer => return Ok(()),
+                (_, _) if is_unanswered => return Ok(()),
                 (may_succeed_later, _) => {
+                    let not_made = match may_be_in_part {
+                        true => NotMade::unknown(format!("not all was written: {error}")),
+                        false => NotMade::yet(&error.to_string()),
+                    };
                     return Err(NotMade {
                         may_succeed_later,
-                        ..NotMade::yet(&error.to_string())
+                        ..not_made
                     });
                 }
             }
@@ -263,11 +278,14 @@ impl NotMade {
         }
     }
 
-    fn overtaken() -> Self {
-        let why = "not written: somebody has changed it since it was looked at";
+    fn overtaken(may_be_in_part: bool) -> Self {
+        let not_made = match may_be_in_part {
+            true => Self::unknown("perhaps written in part: it is not as it was".to_owned()),
+            false => Self::yet("not written: somebody has changed it since it was looked at"),
+        };
         Self {
             overtaken: true,
-            ..Self::yet(why)
+            ..not_made
         }
     }
 

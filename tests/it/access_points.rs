@@ -2,6 +2,7 @@
 //! others were at work.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_sdk_s3control::config::endpoint::{Endpoint, EndpointFuture, Params, ResolveEndpoint};
 use portcullis::aws::{self, Aws, AwsOptions, Place};
@@ -10,7 +11,7 @@ use portcullis::engine::{Engine, Report, RollbackRequest};
 use portcullis::finding::{Actor, Bucket, Event, Finding, Target, UserType, read};
 use portcullis::plan::{Change, Plan};
 use portcullis::policy::{self, Policy};
-use portcullis::record::Outcome;
+use portcullis::record::{ChangeStatus, Outcome};
 use portcullis::report::{self, Planned, Style};
 use portcullis::rollback::{Inverse, inverse};
 use portcullis::settings::{
@@ -144,6 +145,42 @@ async fn an_access_point_that_goes_away_meanwhile_is_not_missed() {
     aws::write(&world.aws, &world.place(), &change)
         .await
         .unwrap();
+}
+
+/// Of two access points one was written: that is neither "not written" nor somebody else's doing.
+#[tokio::test]
+async fn access_points_that_were_written_in_part_are_told_as_that_and_finished_and_undone() {
+    static REFUSED: AtomicBool = AtomicBool::new(true);
+    let world = World::new("part", |request| {
+        let is_refused = request.starts_with("PUT /v20180820/accesspoint")
+            && request.contains("-shared/policy")
+            && REFUSED.load(Ordering::SeqCst);
+        match is_refused {
+            true => Verdict::Refuse(403, "AccessDenied"),
+            false => Verdict::Pass,
+        }
+    })
+    .await;
+    world
+        .create("other", Some(r#"{"AWS":"arn:aws:iam::222222222222:root"}"#))
+        .await;
+    let before = world.policies().await;
+    let report = world.respond().await;
+    let changes = report.summary.changes.iter();
+    let of_points = changes.clone().find(|change| change.setting == KIND);
+    let of_points = of_points.unwrap();
+    assert_eq!(of_points.status, ChangeStatus::Unverified, "{of_points:?}");
+    let why = of_points.detail.as_deref().unwrap();
+    assert!(why.starts_with("not all was written: "), "{why}");
+    assert_eq!(report.summary.outcome, Outcome::Partial, "{report:?}");
+
+    REFUSED.store(false, Ordering::SeqCst);
+    let again = world.respond().await;
+    assert_eq!(again.summary.outcome, Outcome::Contained, "{again:?}");
+    assert_ne!(world.policies().await, before);
+    let undone = world.roll_back(&again).await;
+    assert_eq!(undone.summary.outcome, Outcome::RolledBack, "{undone:?}");
+    assert_eq!(world.policies().await, before);
 }
 
 #[tokio::test]
@@ -408,7 +445,7 @@ impl World {
     /// The text of each policy, as it is in S3.
     async fn policies(&self) -> BTreeMap<String, Option<String>> {
         let mut policies = BTreeMap::new();
-        for name in ["private", "internal", "shared"] {
+        for name in ["private", "internal", "shared", "other"] {
             let request = s3control().get_access_point_policy().account_id(ACCOUNT);
             let answer = request.name(self.point(name)).send().await;
             let text = answer.ok().and_then(|answer| answer.policy);

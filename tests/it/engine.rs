@@ -1,7 +1,7 @@
 //! The engine over HTTP: the real SDK, against a stand-in that enforces policies.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use portcullis::aws::{Aws, AwsOptions};
@@ -417,6 +417,33 @@ async fn a_refused_write_is_told_and_the_other_is_made() {
     assert_eq!(
         stranger_gets(&world.endpoint, &world.bucket, "report.csv"),
         403
+    );
+}
+
+/// A write without an answer may have taken, whatever the next one is answered.
+#[tokio::test]
+async fn a_write_that_got_no_answer_before_it_was_refused_is_not_told_as_unwritten() {
+    static WRITES: AtomicUsize = AtomicUsize::new(0);
+    let world = World::new("no-answer-refused", |request| {
+        match request.starts_with("PUT") && request.contains("?policy") {
+            // The SDK's own attempts at the first write get no answer.
+            true if WRITES.fetch_add(1, Ordering::SeqCst) < 3 => Verdict::Break,
+            true => Verdict::Refuse(403, "AccessDenied"),
+            false => Verdict::Pass,
+        }
+    })
+    .await;
+    let report = world
+        .respond(&world.stolen("AROAEXAMPLEFIRST0001:alice", "198.51.100.7"))
+        .await;
+    let writes = WRITES.load(Ordering::SeqCst);
+    assert!(writes > 3, "{writes}");
+    let change = &report.summary.changes[0];
+    assert_eq!(change.status, ChangeStatus::Unverified, "{change:?}");
+    let why = change.detail.as_deref().unwrap();
+    assert!(
+        why.starts_with("what is read back is not what was written"),
+        "{why}"
     );
 }
 
