@@ -78,9 +78,6 @@ pub enum PolicySourceError {
     /// It is named, and is not there.
     #[error("there is no policy at {0}; upload one, or unset PORTCULLIS_POLICY")]
     Missing(String),
-    /// The only policy there is, is not valid.
-    #[error("the policy is not valid: {0}")]
-    Invalid(String),
 }
 
 impl PolicySource {

@@ -71,7 +71,7 @@ fn head(backtest: &Backtest, style: Style) -> String {
         (read.samples, "of them samples"),
         (read.archived, "of them archived"),
         (read.without_target, "more without a bucket"),
-        (read.ignored, "events ignored"),
+        (read.ignored, "ignored"),
     ];
     for (count, what) in beside.iter().filter(|(count, _)| *count > 0) {
         text += &format!("; {} {what}", thousands(*count));

@@ -1,6 +1,6 @@
 //! `suppress`: the GuardDuty filter for access that is authorized, shown and, if asked for, created.
 
-use portcullis::aws::{Aws, guardduty};
+use portcullis::aws::{Aws, AwsError, Meaning, guardduty};
 use portcullis::finding::Finding;
 use portcullis::report::{LINE, Style, shown};
 use portcullis::suppression::{Sessions, Suppression, suppression};
@@ -120,14 +120,14 @@ async fn create(
     out: &mut Out,
 ) -> Result<(), Failure> {
     let suppression = &proposal.suppression;
-    let refused = |error: portcullis::aws::AwsError| {
-        Failure::failed(format!(
-            "{}; no filter was created",
-            shown(&error.to_string(), 8 * LINE)
-        ))
+    let name = &suppression.name;
+    let failed = |what: String, error: &AwsError| {
+        Failure::failed(format!("{what}: {}", shown(&error.to_string(), 8 * LINE)))
     };
     let region = suppression.region.as_str();
-    let there = guardduty::filters(aws, region).await.map_err(refused)?;
+    let there = guardduty::filters(aws, region)
+        .await
+        .map_err(|error| failed(format!("the filter {name} was not created"), &error))?;
     if there.contains(&suppression.name) {
         out.note(&format!(
             "the filter {} is there already in {region}",
@@ -161,13 +161,19 @@ async fn create(
             out,
         )?
     {
-        return Err(Failure::failed(
-            "no filter was created: it was not confirmed",
-        ));
+        return Err(Failure::failed(format!(
+            "the filter {name} was not created: it was not confirmed"
+        )));
     }
     guardduty::create_filter(aws, suppression)
         .await
-        .map_err(refused)?;
+        .map_err(|error| match error.meaning {
+            Meaning::NoAnswer => failed(
+                format!("whether the filter {name} was created is not known"),
+                &error,
+            ),
+            _ => failed(format!("the filter {name} was not created"), &error),
+        })?;
     proposal.status = Status::Created;
     if !out.is_json() {
         let done = out.style().good("Created");

@@ -332,7 +332,7 @@ fn a_refusal_of_guardduty_is_told() {
         message.contains("only the GuardDuty administrator can create"),
         "{message}"
     );
-    assert!(message.contains("no filter was created"), "{message}");
+    assert!(message.contains("was not created: "), "{message}");
     assert_eq!(json_of(&output)["results"][0]["status"], "proposed");
 }
 
