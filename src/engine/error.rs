@@ -12,9 +12,14 @@ pub enum EngineError {
     /// The evidence could not be stored.
     #[error("no evidence, so nothing was changed: {0}")]
     Evidence(StoreError),
-    /// The result could not be stored; the changes were made.
-    #[error("the changes were made, but the result could not be stored: {0}")]
+    /// The result could not be stored, whatever became of the changes.
+    #[error("the result could not be stored: {0}")]
     Result(StoreError),
+    /// A rollback was made, and the mark of its containment could perhaps not be ended.
+    #[error(
+        "the containment may still count as standing: {0}; roll it back once more, or leave it to the next sweep"
+    )]
+    Ended(StoreError),
     /// The store could not be read.
     #[error("nothing was changed: {0}")]
     Store(StoreError),
@@ -68,14 +73,23 @@ impl EngineError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Lease(error) => error.is_transient(),
-            Self::Evidence(error) | Self::Result(error) | Self::Store(error) => {
-                error.is_transient()
-            }
+            Self::Evidence(error)
+            | Self::Result(error)
+            | Self::Ended(error)
+            | Self::Store(error) => error.is_transient(),
             Self::Observe(_) | Self::PolicyReplaced | Self::Unstable | Self::Unanswered { .. } => {
                 true
             }
             Self::Interrupted(error) => error.is_transient(),
             Self::Key(_) | Self::Unreadable { .. } | Self::NotAsShown | Self::Unleased => false,
+        }
+    }
+
+    /// The same where a rollback came before it.
+    pub(super) fn after_undoing(self) -> Self {
+        match self {
+            Self::Evidence(error) | Self::Store(error) => Self::Ended(error),
+            error => error,
         }
     }
 }

@@ -83,11 +83,14 @@ impl Report {
             .outcome
             .unwrap_or_else(|| outcome_without_writes(&record.decision));
         let reason = match outcome {
-            Outcome::Withheld => record
-                .decision
-                .withheld
-                .first()
-                .map(|withheld| withheld.why.clone()),
+            Outcome::Withheld => match &record.rollback {
+                Some(of) => of.inverse.drift.first().map(|drift| drift.why.clone()),
+                None => record
+                    .decision
+                    .withheld
+                    .first()
+                    .map(|withheld| withheld.why.clone()),
+            },
             Outcome::Ignored => Some(format!("rule {} asks for no measure", record.decision.rule)),
             _ => None,
         };
@@ -117,13 +120,26 @@ impl Report {
             sensitivity: result.sensitivity.clone().or_else(|| told(&record)),
             ..Summary::of(&record, result.outcome)
         };
-        Self {
+        let report = Self {
             record: Some(record),
             result: Some(result),
             summary,
-            error: unstored.map(EngineError::Result),
+            error: None,
             earlier: None,
+        };
+        match unstored {
+            Some(error) => report.but(EngineError::Result(error)),
+            None => report,
         }
+    }
+
+    /// The same, where something went wrong after it. It is told with what went wrong before.
+    pub(super) fn but(mut self, error: EngineError) -> Self {
+        let before = self.summary.reason.take().into_iter();
+        let reasons: Vec<String> = before.chain([error.to_string()]).collect();
+        self.summary.reason = Some(reasons.join("; "));
+        self.error = Some(error);
+        self
     }
 
     /// The same, where an earlier run of the same delivery did it.

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::standing::{self, Standing};
+use super::undo::{self, Cause};
 use super::{Engine, EngineError, Report, RollbackError, RollbackRequest, evidence, jobs, observe};
 use crate::aws::{Meaning, Place};
 use crate::drift::{Undone, undone};
@@ -35,9 +36,6 @@ const STRIDE: u64 = 200;
 const REST: SignedDuration = SignedDuration::from_mins(10);
 /// What must be left of the time to begin with another containment.
 pub(super) const RESERVE: SignedDuration = SignedDuration::from_secs(15);
-
-/// Why a rollback was made that nobody asked for.
-const EXPIRY: &str = "expiry";
 
 /// Why what stands is looked after, and how far that may go.
 pub(super) struct Occasion<'a> {
@@ -227,33 +225,23 @@ impl Engine<'_> {
         acts: bool,
         swept: impl Fn(SweptState, Vec<String>) -> Swept,
     ) -> Result<Swept, RollbackError> {
-        let now = (self.clock)();
         if !acts || self.stack_mode == Mode::Observe {
             let detail = "its time is up; `portcullis rollback` undoes it, and the function does where it is in enforce mode";
             return Ok(swept(SweptState::Due, vec![detail.to_owned()]));
         }
         let request = RollbackRequest::default();
-        let report = self.undo(newest, &request, Some(EXPIRY)).await?;
+        let cause = Cause::Expiry { mark: id };
+        let report = self.undo(newest, &request, cause).await?;
         let outcome = report.summary.outcome;
-        let ends = matches!(
-            outcome,
-            Outcome::RolledBack | Outcome::Partial | Outcome::Withheld
-        );
-        let done = ends && !report.fails_the_invocation();
+        let (is_over, reason) = (undo::is_over(&report), report.summary.reason);
         let rollback = report.record.and_then(|record| record.rollback);
         let drift = rollback.into_iter().flat_map(|of| of.inverse.drift);
-        let detail: Vec<String> = drift.map(|drift| drift.why).collect();
-        if done {
-            let why = match detail.is_empty() {
-                true => "its time was up",
-                false => "its time was up; what somebody had changed is left to a person",
-            };
-            standing::end(self.store, id, why, now).await?;
-        }
-        let state = match done && detail.is_empty() {
+        let mut detail: Vec<String> = drift.map(|drift| drift.why).collect();
+        let state = match is_over && detail.is_empty() {
             true => SweptState::Expired,
             false => SweptState::Due,
         };
+        detail.extend(reason.filter(|reason| !is_over && !detail.contains(reason)));
         Ok(Swept {
             outcome: Some(outcome),
             ..swept(state, detail)

@@ -44,6 +44,14 @@ pub enum RollbackError {
         /// Why.
         why: String,
     },
+    /// The record is a rollback's.
+    #[error("record {id} is a rollback itself; apply record {of} to contain again")]
+    IsRollback {
+        /// The id asked for.
+        id: String,
+        /// The record that it undid.
+        of: String,
+    },
     /// The record changed nothing.
     #[error("record {id} changed nothing, so there is nothing to undo")]
     NothingDone {
@@ -53,6 +61,27 @@ pub enum RollbackError {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+/// Why something is undone.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Cause<'a> {
+    /// A person asked for it.
+    Person,
+    /// Its time was up; the mark is this one.
+    Expiry { mark: &'a str },
+}
+
+/// Who asks for a rollback that nobody asked for.
+const EXPIRY: &str = "expiry";
+
+/// Whether a rollback did all that it could: what is left is what somebody changed.
+pub(super) fn is_over(report: &Report) -> bool {
+    let outcome = report.summary.outcome;
+    matches!(
+        outcome,
+        Outcome::RolledBack | Outcome::Partial | Outcome::Withheld
+    ) && !report.fails_the_invocation()
 }
 
 impl Engine<'_> {
@@ -89,21 +118,16 @@ impl Engine<'_> {
         record: &Record,
         request: &RollbackRequest,
     ) -> Result<Report, RollbackError> {
-        let report = self.undo(record, request, None).await?;
-        if report.summary.outcome == Outcome::RolledBack {
-            let now = (self.clock)();
-            standing::end_all(self.store, &record.id, "a person rolled it back", now).await?;
-        }
-        Ok(report)
+        self.undo(record, request, Cause::Person).await
     }
 
-    /// The same for whatever `cause` there is; none is a person's. Only a person's word outlives the next update of the
-    /// finding: an actor who comes back after the time was up must be met again.
+    /// The same for whatever cause there is. Only a person's word outlives the next update of the finding: an actor who comes
+    /// back after the time was up must be met again.
     pub(super) async fn undo(
         &self,
         record: &Record,
         request: &RollbackRequest,
-        cause: Option<&str>,
+        cause: Cause<'_>,
     ) -> Result<Report, RollbackError> {
         let place = Place::of(&record.finding, &record.target);
         let lease = self.lease(&record.finding, &place, true).await?;
@@ -122,7 +146,7 @@ impl Engine<'_> {
         &self,
         record: &Record,
         request: &RollbackRequest,
-        cause: Option<&str>,
+        cause: Cause<'_>,
         lease: Option<&store::Lease>,
     ) -> Result<Report, RollbackError> {
         let (inverse, place, before) = self.inverse(record, request).await?;
@@ -138,7 +162,10 @@ impl Engine<'_> {
             run: unique(),
             at: now,
             program: env!("CARGO_PKG_VERSION").to_owned(),
-            asked_by: cause.or(self.operator).unwrap_or("operator").to_owned(),
+            asked_by: match cause {
+                Cause::Person => self.operator.unwrap_or("operator").to_owned(),
+                Cause::Expiry { .. } => EXPIRY.to_owned(),
+            },
             before,
             decision: Decision {
                 plan: inverse.plan.clone(),
@@ -153,10 +180,10 @@ impl Engine<'_> {
             ..record.clone()
         };
         // The release goes first: an update of the finding that comes in now must not contain the bucket again.
-        if cause.is_none() {
+        if matches!(cause, Cause::Person) {
             self.release(record, &place).await?;
         }
-        match (undo.decision.plan.is_empty(), lease) {
+        let report = match (undo.decision.plan.is_empty(), lease) {
             (false, Some(lease)) => {
                 let terms = Terms {
                     looked: Instant::now(),
@@ -166,7 +193,7 @@ impl Engine<'_> {
                 undo.id = evidence::store(self.store, &undo).await?.id;
                 let result = self.apply(&undo, &place, lease, terms).await.result;
                 let stored = evidence::store_result(self.store, &result).await;
-                Ok(Report::done(undo, result, stored.err()))
+                Report::done(undo, result, stored.err())
             }
             _ => {
                 let drifted = undo
@@ -179,8 +206,38 @@ impl Engine<'_> {
                     Outcome::RolledBack
                 });
                 undo.id = evidence::store(self.store, &undo).await?.id;
-                Ok(Report::planned(undo))
+                Report::planned(undo)
             }
+        };
+        // Before the lease is given back: nobody shall find the one undone and the other still standing.
+        let ended = self.end(record, &report, cause).await;
+        Ok(match ended.map_err(EngineError::after_undoing) {
+            Ok(()) => report,
+            Err(error) => report.but(error),
+        })
+    }
+
+    /// Marks that what a rollback has undone has ended.
+    async fn end(
+        &self,
+        record: &Record,
+        report: &Report,
+        cause: Cause<'_>,
+    ) -> Result<(), EngineError> {
+        let (now, outcome) = ((self.clock)(), report.summary.outcome);
+        match cause {
+            Cause::Person if outcome == Outcome::RolledBack => {
+                let why = "a person rolled it back";
+                standing::end_all(self.store, &record.id, why, now).await
+            }
+            Cause::Expiry { mark } if is_over(report) => {
+                let why = match outcome {
+                    Outcome::RolledBack => "its time was up",
+                    _ => "its time was up; what somebody had changed is left to a person",
+                };
+                standing::end(self.store, mark, why, now).await
+            }
+            _ => Ok(()),
         }
     }
 
@@ -189,6 +246,12 @@ impl Engine<'_> {
         record: &Record,
         request: &RollbackRequest,
     ) -> Result<(Inverse, Place, crate::settings::Settings), RollbackError> {
+        if let Some(of) = &record.rollback {
+            return Err(RollbackError::IsRollback {
+                id: record.id.clone(),
+                of: of.record.clone(),
+            });
+        }
         if record.outcome.is_some() || record.decision.plan.is_empty() {
             return Err(RollbackError::NothingDone {
                 id: record.id.clone(),

@@ -44,4 +44,5 @@ mod template;
 mod threats;
 mod tidy;
 mod trail;
+mod undoing;
 mod world;

@@ -15,7 +15,7 @@ use crate::lambda::{Function, Process};
 use crate::stand_in::{Logged, Proxy, Verdict, endpoint, unique_name};
 
 /// The account and the buckets' prefix that the events of `events/` have.
-const ACCOUNT: &str = "111122223333";
+pub(super) const ACCOUNT: &str = "111122223333";
 const PREFIX: &str = "amzn-s3-demo-bucket";
 const NS: &str = r#"xmlns="http://s3.amazonaws.com/doc/2006-03-01/""#;
 

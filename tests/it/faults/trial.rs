@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::scene::{Names, Scene, Victim};
+use super::scene::{ACCOUNT, Names, Scene, Victim};
 use crate::lambda::Answer;
 use crate::stand_in::{self, Verdict};
 
@@ -169,6 +169,25 @@ pub(super) enum Trial {
     Diverged(Vec<String>),
 }
 
+/// The changes of which a failed invocation says that there were none, by target.
+fn denied(scene: &Scene, message: &str, original: &BTreeMap<String, String>) -> Vec<String> {
+    let lines = message.lines().map(|line| scene.names.plain(line));
+    let lines = lines.filter(|line| line.contains("nothing was changed"));
+    // It says so of a second plan only.
+    let lines = lines.filter(|line| !line.contains("of the plan that was left"));
+    let found = scene.settings();
+    let changed = lines.flat_map(|line| {
+        let target = line.split(':').next().unwrap_or_default().to_owned();
+        let of_target = original.iter().filter(|(key, _)| {
+            let name = key.split(' ').next().unwrap_or_default();
+            name == target || name == "account" && target == ACCOUNT
+        });
+        let of_target = of_target.map(|(key, text)| (key.clone(), text.clone()));
+        difference(&of_target.collect(), &found, "though nothing was changed")
+    });
+    changed.collect()
+}
+
 /// Runs an event as nothing disturbs it, and puts everything back.
 pub(super) fn undisturbed(event: &str, policy: &str) -> Undisturbed {
     let scene = Scene::new(event, policy, Victim::default(), |_, _| Verdict::Pass);
@@ -230,6 +249,9 @@ pub(super) fn disturbed(
             wrong.push(format!("success is reported: {first:?}"));
             wrong.extend(unmade);
         }
+    }
+    if let Some(first) = first.as_ref().filter(|first| !first.is_success()) {
+        wrong.extend(denied(&scene, first.error().1, &undisturbed.original));
     }
     for lease in scene.age_leases() {
         let life = seconds(&lease["expires"]) - seconds(&lease["acquired"]);
