@@ -150,12 +150,25 @@ impl Report {
         }
     }
 
-    /// The same, where a plan before it had been carried out in part.
+    /// The same, where a plan before it had been carried out in part: what this one found done, or could not do, is not all.
     pub(super) fn with_changes_of(mut self, earlier: &RunResult) -> Self {
-        if let Some(result) = &mut self.result {
-            result.take_in(earlier);
-            self.summary.changes.clone_from(&result.changes);
+        let nothing = || RunResult {
+            changes: Vec::new(),
+            ..earlier.clone()
+        };
+        let mut result = self.result.take().unwrap_or_else(nothing);
+        let own = result.changes.len();
+        result.take_in(earlier);
+        if result.changes.len() > own {
+            self.summary.outcome = match self.summary.outcome {
+                Outcome::AlreadyContained => Outcome::Contained,
+                Outcome::Failed | Outcome::Withheld => Outcome::Partial,
+                outcome => outcome,
+            };
         }
+        result.outcome = self.summary.outcome;
+        self.summary.changes.clone_from(&result.changes);
+        self.result = (!result.changes.is_empty()).then_some(result);
         self
     }
 

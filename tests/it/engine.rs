@@ -1,7 +1,7 @@
 //! The engine over HTTP: the real SDK, against a stand-in that enforces policies.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use portcullis::aws::{Aws, AwsOptions};
@@ -17,7 +17,7 @@ use portcullis::store::{Folder, LeaseRequest, Store, acquire, lease_key, release
 
 use crate::stand_in::{
     ACCOUNT, Verdict, client, config, delete_bucket, endpoint, flags, policy_text, seed_bucket,
-    stranger_gets, unique_name,
+    send, stranger_gets, unique_name,
 };
 use crate::world::{POLICY, World, engine_of, guards, public_policy};
 
@@ -445,6 +445,71 @@ async fn a_write_that_got_no_answer_before_it_was_refused_is_not_told_as_unwritt
         why.starts_with("what is read back is not what was written"),
         "{why}"
     );
+}
+
+/// Somebody turns flags on between the policy and the flags, so that the rest is planned anew: what was written before counts
+/// still, whether S3 refuses the rest or nothing is left of it.
+#[tokio::test]
+async fn what_a_plan_before_has_written_counts_whatever_becomes_of_the_next() {
+    let on = |names: &[&str]| {
+        let flags = names.iter().map(|name| format!("<{name}>true</{name}>"));
+        let flags: String = flags.collect();
+        format!(
+            "<PublicAccessBlockConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{flags}</PublicAccessBlockConfiguration>"
+        )
+    };
+    let three = [
+        "BlockPublicAcls",
+        "IgnorePublicAcls",
+        "RestrictPublicBuckets",
+    ];
+    let all = [&three[..], &["BlockPublicPolicy"]].concat();
+    for (name, then, outcome, count) in [
+        ("refused", None, Outcome::Partial, 2),
+        ("done", Some(on(&all)), Outcome::Contained, 1),
+    ] {
+        let first = on(&three);
+        let statuses = Arc::new(Mutex::new(Vec::new()));
+        let outsiders = statuses.clone();
+        let (written, looks) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let url = endpoint("ministack");
+        let world = World::new(&format!("rounds-{name}"), move |request| {
+            let bucket = request.split(['/', '?']).nth(1).unwrap_or_default();
+            let outside = |flags: &str| {
+                let url = format!("{url}/{bucket}?publicAccessBlock");
+                let signed = "AWS4-HMAC-SHA256 Credential=test/20260301/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+                let status = send("PUT", &url, &[("authorization", signed)], flags);
+                outsiders.lock().unwrap().push(status);
+            };
+            let is_of_flags = request.ends_with("?publicAccessBlock");
+            if request.contains("?policy") && !request.starts_with("GET") {
+                written.store(true, Ordering::SeqCst);
+            } else if is_of_flags && request.starts_with("GET") && written.load(Ordering::SeqCst) {
+                // The last look before the write, and then the one on which the next plan rests.
+                match (looks.fetch_add(1, Ordering::SeqCst), &then) {
+                    (0, _) => outside(&first),
+                    (1, Some(then)) => outside(then),
+                    _ => {}
+                }
+            } else if is_of_flags && request.starts_with("PUT") {
+                return Verdict::Refuse(403, "AccessDenied");
+            }
+            Verdict::Pass
+        })
+        .await;
+        let report = world.respond(&world.public()).await;
+        let statuses = statuses.lock().unwrap().clone();
+        assert_eq!(statuses, vec![200; 3 - count], "{name}");
+        assert_eq!(report.summary.outcome, outcome, "{name}: {report:?}");
+        let changes = &report.summary.changes;
+        assert_eq!(changes.len(), count, "{name}: {changes:?}");
+        assert_eq!(
+            (changes[0].setting, changes[0].status),
+            (SettingKind::BucketPolicy, ChangeStatus::Verified),
+            "{name}"
+        );
+        assert!(report.result.is_some(), "{name}");
+    }
 }
 
 #[tokio::test]
