@@ -82,7 +82,7 @@ fn swept(swept: &Swept, now: Timestamp) -> Notice {
         thread: thread(record.map_or(&swept.record, |record| &record.finding.id)),
         once,
         title,
-        finding: known.unwrap_or_else(|| "not known: the record could not be read".to_owned()),
+        finding: known.unwrap_or_else(|| "not told here: see the record".to_owned()),
         severity: record.map_or(0.0, |record| record.finding.severity),
         happened: match record {
             Some(record) => inert(&brief(

@@ -17,7 +17,7 @@ pub(crate) fn now(account: &Account) -> Vec<Row> {
         rollbacks,
         release,
     } = since;
-    let mut items = vec![standing(stands)];
+    let mut items = vec![standing(stands, account)];
     items.extend(rollbacks.iter().map(|rollback| {
         let outcome = rollback.outcome.map_or("has not ended", Outcome::word);
         Text::from(format!(
@@ -38,7 +38,7 @@ pub(crate) fn now(account: &Account) -> Vec<Row> {
     vec![Row { name: "Now", items }]
 }
 
-fn standing(stands: &Stands) -> Text {
+fn standing(stands: &Stands, account: &Account) -> Text {
     match stands {
         Stands::Never => "no containment of this finding stands: none was begun".into(),
         Stands::Ended { at, why } => {
@@ -54,7 +54,14 @@ fn standing(stands: &Stands) -> Text {
                 true => "; what somebody undoes is put back",
                 false => "",
             };
-            Text::new(Tone::Strong, "contained").plain(format!("{end}{held}"))
+            let result = account.result.as_ref();
+            match result.is_some_and(|result| result.outcome == Outcome::Failed) {
+                // The mark is of all attempts, and is made before any of them writes.
+                true => Text::new(Tone::Strong, "perhaps contained").plain(
+                    ", by another attempt: this one changed nothing that is known of".to_owned(),
+                ),
+                false => Text::new(Tone::Strong, "contained").plain(format!("{end}{held}")),
+            }
         }
     }
 }

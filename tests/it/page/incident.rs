@@ -237,6 +237,27 @@ fn a_rollback_and_what_became_of_a_record_are_told() {
     reads_well(&folder.path("page.html"));
 }
 
+/// The mark of a containment is made before the first write, and says nothing of what became of it.
+#[test]
+fn a_record_that_changed_nothing_is_not_told_as_contained() {
+    let folder = Folder::new();
+    let record = contained(&folder);
+    let text = stdout(&ends(folder.run(&["show", &record.id]), 0));
+    assert!(text.contains("Now       contained"), "{text}");
+    let path = folder.path(&format!(".portcullis/records/{}.result.json", record.id));
+    let mut result: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    result["outcome"] = json!("failed");
+    for change in result["changes"].as_array_mut().unwrap() {
+        change["status"] = json!("failed");
+    }
+    std::fs::write(&path, result.to_string()).unwrap();
+    let text = stdout(&ends(folder.run(&["show", &record.id]), 0));
+    assert!(
+        text.contains("Now       perhaps contained, by another attempt"),
+        "{text}"
+    );
+}
+
 #[test]
 fn a_page_is_written_whole_or_not_at_all() {
     let folder = Folder::new();
