@@ -62,6 +62,18 @@ pub(super) fn mode(
         .help("the mode that takes effect is the least of the deployment's, the policy's and the rule's");
 }
 
+/// An archived finding is left alone, by the sweep too: what it is about is not put back.
+pub(super) fn hold_of_archived(report: &mut Report<'_>, hold: Place, follow_up: Place) {
+    report
+        .add(
+            Code::HoldOfArchived,
+            hold,
+            "nothing is held of a finding that is archived",
+        )
+        .related(follow_up, "here the rule archives it")
+        .help("leave `archive-finding` out, or `hold`");
+}
+
 /// A disruptive measure should need more than a finding of low severity.
 pub(super) fn disruptive(
     report: &mut Report<'_>,

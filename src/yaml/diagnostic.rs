@@ -132,6 +132,8 @@ words! {
         UnknownFindingType = "unknown-finding-type",
         /// A rule's mode that the policy's mode overrules.
         ModeHasNoEffect = "mode-has-no-effect",
+        /// A rule that holds what it contained and archives the finding.
+        HoldOfArchived = "hold-of-archived",
         /// A file that a test names and that cannot be read.
         UnreadableFile = "unreadable-file",
         /// Something that is not one finding about a bucket or an account.
@@ -151,7 +153,8 @@ impl Code {
             | Code::ExpiredException
             | Code::DisruptiveOnLowSeverity
             | Code::UnknownFindingType
-            | Code::ModeHasNoEffect => Severity::Warning,
+            | Code::ModeHasNoEffect
+            | Code::HoldOfArchived => Severity::Warning,
             _ => Severity::Error,
         }
     }

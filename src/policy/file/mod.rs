@@ -300,6 +300,11 @@ fn rule(
         .get("notify")
         .and_then(|node| word(report, node, "notify", Notify::WORDS, Notify::from_word));
     lint::mode(report, mode.as_ref(), policy_mode);
+    if let (true, Some(held), Some(after)) = (hold, fields.get("hold"), fields.get("follow-up"))
+        && follow_up.contains(&FollowUp::ArchiveFinding)
+    {
+        lint::hold_of_archived(report, held.at, after.at);
+    }
     if let Some(when) = &when {
         lint::disruptive(report, when, &asked);
     }
