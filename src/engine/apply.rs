@@ -168,14 +168,14 @@ impl Engine<'_> {
         let mut pauses = pauses.iter();
         // Whether a write without an answer took is for the reading back to say, whatever comes after it.
         let mut is_unanswered = false;
-        let mut may_be_in_part = false;
+        let mut in_part = false;
         loop {
             if looks && let Some(seen) = self.seen(change, place).await {
                 if change.is_made(&seen) {
                     return Ok(());
                 }
                 if !change.is_unmade(&seen) {
-                    return Err(NotMade::overtaken(may_be_in_part));
+                    return Err(NotMade::overtaken(in_part));
                 }
             }
             looks = true;
@@ -185,12 +185,8 @@ impl Engine<'_> {
                 if is_unanswered {
                     return Ok(());
                 }
-                if may_be_in_part {
-                    let why = "not all was written before the time for this run was over; deliver the event again";
-                    return Err(NotMade::unknown(why.to_owned()));
-                }
-                let why = "not written: the time for this run is over; deliver the event again";
-                return Err(NotMade::yet(why));
+                let why = "the time for this run is over; deliver the event again";
+                return Err(NotMade::unwritten(in_part, why));
             }
             // The SDK's own attempts must not go on when somebody else may have the lease.
             let left = Duration::try_from(lease.expires.duration_since(now)).unwrap_or_default();
@@ -203,14 +199,16 @@ impl Engine<'_> {
                 }
             };
             is_unanswered |= error.meaning == Meaning::NoAnswer;
-            may_be_in_part |= change.takes_several_writes();
+            in_part |= change.takes_several_writes();
             match (is_worth_a_retry(&error), pauses.next()) {
                 (true, Some(pause)) => tokio::time::sleep(Duration::from_millis(*pause)).await,
                 (_, _) if is_unanswered => return Ok(()),
                 (may_succeed_later, _) => {
-                    let not_made = match may_be_in_part {
-                        true => NotMade::unknown(format!("not all was written: {error}")),
-                        false => NotMade::yet(&error.to_string()),
+                    let why = error.to_string();
+                    // The status of a change says that it was not written.
+                    let not_made = match in_part {
+                        true => NotMade::unwritten(true, &why),
+                        false => NotMade::yet(&why),
                     };
                     return Err(NotMade {
                         may_succeed_later,
@@ -278,14 +276,22 @@ impl NotMade {
         }
     }
 
-    fn overtaken(may_be_in_part: bool) -> Self {
-        let not_made = match may_be_in_part {
-            true => Self::unknown("perhaps written in part: it is not as it was".to_owned()),
-            false => Self::yet("not written: somebody has changed it since it was looked at"),
+    /// What was not written, or not all of it: of a change that takes several writes, some may have been made.
+    fn unwritten(in_part: bool, why: &str) -> Self {
+        match in_part {
+            true => Self::unknown(format!("not all was written: {why}")),
+            false => Self::yet(&format!("not written: {why}")),
+        }
+    }
+
+    fn overtaken(in_part: bool) -> Self {
+        let why = match in_part {
+            true => "it is not as it was when it was looked at",
+            false => "somebody has changed it since it was looked at",
         };
         Self {
             overtaken: true,
-            ..not_made
+            ..Self::unwritten(in_part, why)
         }
     }
 

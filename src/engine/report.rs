@@ -154,6 +154,8 @@ impl Report {
     pub(super) fn with_changes_of(mut self, earlier: &RunResult) -> Self {
         let nothing = || RunResult {
             changes: Vec::new(),
+            followed_up: self.summary.followed_up.clone(),
+            sensitivity: self.summary.sensitivity.clone(),
             ..earlier.clone()
         };
         let mut result = self.result.take().unwrap_or_else(nothing);

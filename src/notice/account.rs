@@ -210,7 +210,7 @@ fn done(name: &'static str, changes: &[ChangeResult], plan: &Plan) -> Vec<(&'sta
     for change in changes {
         let status = match change.status {
             ChangeStatus::Verified => continue,
-            ChangeStatus::Unverified => "written, not verified",
+            ChangeStatus::Unverified => "perhaps written, not verified",
             ChangeStatus::Failed => "not written",
         };
         let detail = change.detail.as_deref().unwrap_or("no reason given");

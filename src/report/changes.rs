@@ -8,7 +8,7 @@ use crate::record::{ChangeResult, ChangeStatus, FollowUpResult, FollowUpStatus};
 pub(crate) fn ended(change: &ChangeResult) -> Text {
     match change.status {
         ChangeStatus::Verified => Text::new(Tone::Good, "written and read back"),
-        ChangeStatus::Unverified => Text::new(Tone::Doubtful, "written, not verified"),
+        ChangeStatus::Unverified => Text::new(Tone::Doubtful, "perhaps written, not verified"),
         ChangeStatus::Failed => Text::new(Tone::Bad, "not written"),
     }
 }

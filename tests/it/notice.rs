@@ -165,8 +165,7 @@ fn rolled_back_but_for_what_somebody_changed() {
 #[test]
 fn a_result_that_could_not_be_stored_is_said() {
     let mut case = Case::new("exfiltration-anomalous").with_buckets(1).done();
-    let why =
-        "the changes were made, but the result could not be stored: PutObject answered SlowDown";
+    let why = "the result could not be stored: PutObject answered SlowDown";
     case.all[0].reason = Some(why.to_owned());
     let text = case.notice().text();
     assert!(text.contains(&format!("  Note: {why}\n")), "{text}");

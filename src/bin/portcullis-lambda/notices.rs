@@ -35,14 +35,19 @@ impl Noticed {
 
 /// The notice of what became of a finding, or none.
 pub(crate) fn of(finding: &Finding, policy: &Policy, reports: &[Report]) -> Option<Notice> {
+    let errors: Vec<Option<String>> = reports
+        .iter()
+        .map(|report| report.error.as_ref().map(ToString::to_string))
+        .collect();
     let told: Vec<Told> = reports
         .iter()
-        .map(|report| {
+        .zip(&errors)
+        .map(|(report, error)| {
             let told = Told {
                 account: &report.summary.account,
                 bucket: report.summary.bucket.as_deref(),
                 outcome: report.summary.outcome,
-                reason: report.summary.reason.as_deref(),
+                reason: error.as_deref().or(report.summary.reason.as_deref()),
                 record: report.record.as_ref(),
                 result: report.result.as_ref(),
                 notify: notify(policy, report),

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use portcullis::engine::RollbackRequest;
 use portcullis::record::Outcome;
-use portcullis::report::{LINE, Undo, shown};
+use portcullis::report::Undo;
 
 use crate::args::Rollback;
 use crate::ask;
@@ -16,13 +16,6 @@ use crate::session::{self, Session, record_failure};
 pub(crate) async fn run(args: &Rollback, out: &mut Out) -> Result<Exit, Failure> {
     let session = Session::open_without_policy(&args.store, Some(&args.roles)).await?;
     let record = session::load(&session.store, &args.record).await?.record;
-    if let Some(rollback) = &record.rollback {
-        let message = format!(
-            "record {} is a rollback itself; apply record {} to contain again",
-            record.id, rollback.record
-        );
-        return Err(Failure::invalid(shown(&message, 2 * LINE)));
-    }
     let engine = session.engine();
     let request = RollbackRequest {
         force: args.force_setting.clone(),

@@ -121,18 +121,16 @@ async fn create(
 ) -> Result<(), Failure> {
     let suppression = &proposal.suppression;
     let name = &suppression.name;
-    let failed = |what: String, error: &AwsError| {
+    let uncreated = format!("the filter {name} was not created");
+    let failed = |what: &str, error: &AwsError| {
         Failure::failed(format!("{what}: {}", shown(&error.to_string(), 8 * LINE)))
     };
     let region = suppression.region.as_str();
     let there = guardduty::filters(aws, region)
         .await
-        .map_err(|error| failed(format!("the filter {name} was not created"), &error))?;
-    if there.contains(&suppression.name) {
-        out.note(&format!(
-            "the filter {} is there already in {region}",
-            suppression.name
-        ));
+        .map_err(|error| failed(&uncreated, &error))?;
+    if there.contains(name) {
+        out.note(&format!("the filter {name} is there already in {region}"));
         proposal.status = Status::Existed;
         return Ok(());
     }
@@ -153,7 +151,7 @@ async fn create(
         let style = out.error_style();
         out.say(&format!("{}\n{CONSEQUENCES}", text(suppression, style)));
     }
-    let question = format!("Create the filter {} in {region}?", suppression.name);
+    let question = format!("Create the filter {name} in {region}?");
     if !args.yes
         && !agreed(
             &question,
@@ -162,17 +160,17 @@ async fn create(
         )?
     {
         return Err(Failure::failed(format!(
-            "the filter {name} was not created: it was not confirmed"
+            "{uncreated}: it was not confirmed"
         )));
     }
     guardduty::create_filter(aws, suppression)
         .await
         .map_err(|error| match error.meaning {
-            Meaning::NoAnswer => failed(
-                format!("whether the filter {name} was created is not known"),
-                &error,
-            ),
-            _ => failed(format!("the filter {name} was not created"), &error),
+            Meaning::NoAnswer => {
+                let unknown = format!("whether the filter {name} was created is not known");
+                failed(&unknown, &error)
+            }
+            _ => failed(&uncreated, &error),
         })?;
     proposal.status = Status::Created;
     if !out.is_json() {
